@@ -1,0 +1,128 @@
+"""The values that cross fetch's rooms: what a hub has, where bytes are, what came out.
+
+Hubs make these, the transfer consumes them, the service passes them between; hubs and transfer never meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from internlm_setup.core.text import Text
+
+Proof = Literal["sha256", "git-sha1", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file a hub lists.
+
+    Attributes:
+        path: Relative, with `/`; hostile until `fetch.transfer.plan` has checked it.
+        size_bytes: None when the hub does not say.
+        sha256: Lower-case hex of the content, or None.
+        git_sha1: Lower-case hex of the git blob hash of the content, or None (a pointer's hash is not one).
+    """
+
+    path: str
+    size_bytes: int | None
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one hub says one repository holds, pinned.
+
+    `commit` is None where the hub has no snapshot commit (ModelScope, OpenXLab); the set of files is the pin then.
+    """
+
+    hub: str
+    repo: str
+    revision: str
+    commit: str | None
+    files: tuple[RemoteFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where one file's bytes are now.
+
+    `headers` may hold a token and go to `origin` (scheme, host and port) only. `expires_at` is Unix seconds.
+    """
+
+    url: str
+    origin: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expires_at: float | None = None
+
+
+class Hub(Protocol):
+    """One model hub. A plug-in is a class with these members; see docs/how-to/add-a-hub.md.
+
+    Attributes:
+        id: What `--source` takes, for example `modelscope`.
+        title: The name people know.
+        default_revision: What an unnamed revision means here; empty where the hub has none.
+        endpoint: Where it is asked, without a trailing slash.
+        note: A sentence worth showing beside the hub (`models show`), or None.
+    """
+
+    id: str
+    title: str
+    default_revision: str
+    endpoint: str
+    note: Text | None
+
+    def snapshot(self, repo: str, revision: str) -> Snapshot:
+        """List one revision of one repository and pin it."""
+        ...
+
+    def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
+        """Say where one file's bytes are. May be asked again when a location has expired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """One file in place. `proof` is the published hash it was checked against; `source` the hub that sent it."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    proof: Proof
+    proof_from: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What a fetch did.
+
+    Attributes:
+        path: The model's folder, absolute.
+        model: The name asked for.
+        hub: The hub whose snapshot defines the result.
+        repo: The repository there.
+        revision: The revision asked for.
+        commit: The commit it was pinned to, where the hub has one.
+        files: Every selected file, in path order.
+        received_bytes: Bytes that came over the network in this run.
+        reused_files: Files that were already there and verified.
+        unverified: Paths that no published hash could be found for.
+    """
+
+    path: Path
+    model: str
+    hub: str
+    repo: str
+    revision: str
+    commit: str | None
+    files: tuple[FetchedFile, ...]
+    received_bytes: int
+    reused_files: int
+    unverified: tuple[str, ...]
+
+
