@@ -1,1 +1,211 @@
-""""""
+"""The command line: the only package that prints, asks or exits.
+
+`main` chooses the language, lifts the options every command has, runs one command, and turns whatever comes out into
+a message and an exit code. It is the one handler; no command catches errors to print them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from internlm_setup.cli.session import Session
+    from internlm_setup.core.errors import SetupError
+
+# What a shell says of a program that wrote to a closed pipe (128 + SIGPIPE): `internlm-setup … | head` is no failure
+# of ours, and nobody is left to be told.
+CLOSED_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        argv: Without the program's name; None means the process's own.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments == ["--version"]:
+        return _flushed(_print_version)
+    from internlm_setup.cli.output import make_unbreakable
+
+    make_unbreakable(sys.stdout, sys.stderr)
+    session, rest = _prepare(arguments, os.environ)
+    return _flushed(lambda: _run(session, rest))
+
+
+def _prepare(arguments: list[str], env: Mapping[str, str]) -> tuple[Session, list[str]]:
+    """Take the common options, choose the language, make the output."""
+    from internlm_setup.cli.language import choose
+    from internlm_setup.cli.options import lift
+    from internlm_setup.cli.output import Output
+    from internlm_setup.cli.session import Session
+    from internlm_setup.core.paths import Paths, home_folder
+
+    common, rest = lift(arguments)
+    home = home_folder(env)
+    paths = Paths.of(env, home)
+    language, origin = choose(env, paths.config_file, common.lang, sys.stderr.encoding)
+    output = Output(
+        language=language,
+        form=common.form,
+        quiet=common.quiet,
+        verbose=common.verbose,
+        env=env,
+    )
+    session = Session(
+        argv=tuple(arguments),
+        env=env,
+        home=home,
+        paths=paths,
+        language=language,
+        language_origin=origin,
+        common=common,
+        output=output,
+    )
+    return session, rest
+
+
+def version() -> str:
+    """Return this installation's version; it is written in pyproject.toml alone."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("internlm-setup")
+    except PackageNotFoundError:  # run from the source tree without an installation
+        return "unknown"
+
+
+def _print_version() -> int:
+    sys.stdout.write(f"internlm-setup {version()}\n")
+    return 0
+
+
+def _run(session: Session, rest: list[str]) -> int:
+    """Run one command; this is the one handler of everything that can come out of it."""
+    from internlm_setup.cli.signals import Interrupted, raising
+    from internlm_setup.core.errors import ExitCode, SetupError
+
+    error: SetupError | None = None
+    try:
+        with raising():
+            code = _dispatch(session, rest)
+    except SetupError as failure:
+        error, code = failure, _family(failure)
+        if session.common.verbose:
+            _recorded(session, failure)
+    except Interrupted as stop:
+        error, code = _stopped(session, stop.name), stop.exit_code
+    except Exception as cause:
+        if isinstance(cause, BrokenPipeError) and _stdout_is_closed():
+            return CLOSED_PIPE
+        error, code = _bug(session, cause), ExitCode.BUG
+    return _end(session, int(code), error)
+
+
+def _dispatch(session: Session, rest: list[str]) -> int:
+    """Answer what needs no command at once; run the others with the log open."""
+    session.common.check()
+    if rest == ["--version"]:
+        session.output.result({"version": version()}, f"internlm-setup {version()}")
+        return 0
+    from internlm_setup.cli import app
+
+    if app.COMPLETE_VARIABLE in session.env:
+        app.complete()
+    _offer_chinese(session)
+    if "--help" in rest:
+        return app.run(rest, session)
+    from internlm_setup.core.log import close_log, open_log
+
+    handler = open_log(session.paths.log_file, verbose=session.common.verbose)
+    try:
+        return app.run(rest, session)
+    finally:
+        close_log(handler)
+
+
+def _end(session: Session, code: int, error: SetupError | None) -> int:
+    """Report the error, if any, to the person and to the program that asked for JSON."""
+    from internlm_setup.cli import report
+
+    with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP); the code still says it
+        if error is not None:
+            report.draw(error, session.output)
+    errors = [] if error is None else report.listed(error, session.language)
+    session.output.envelope(session.argv, code, errors)
+    return code
+
+
+def _family(error: SetupError) -> int:
+    from internlm_setup.core.errors import SeveralErrors
+
+    several = isinstance(error, SeveralErrors)
+    return int(error.shared_exit_code if several else error.exit_code)
+
+
+def _stopped(session: Session, name: str) -> SetupError:
+    from internlm_setup.cli.errors import StoppedBySignal
+
+    return StoppedBySignal(signal=name, command=_typed(session))
+
+
+def _bug(session: Session, cause: Exception) -> SetupError:
+    """Put the traceback into the log, or on stderr where no log can be written."""
+    from internlm_setup.cli.errors import Bug
+    from internlm_setup.core.log import mask, traceback_of
+
+    where = str(session.paths.log_file)
+    if not _recorded(session, cause):
+        where = "stderr"
+        session.output.complain(traceback_of(cause))
+    return Bug(what=mask(f"{type(cause).__name__}: {cause}"), where=where)
+
+
+def _recorded(session: Session, cause: Exception) -> bool:
+    from internlm_setup.core.log import record_failure
+
+    return record_failure(session.paths.log_file, f"`{_typed(session)}` failed", cause)
+
+
+def _typed(session: Session) -> str:
+    """Return the command line as a person can type it again."""
+    import shlex
+    import subprocess
+
+    words = ["internlm-setup", *session.argv]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _offer_chinese(session: Session) -> None:
+    from internlm_setup.cli.language import NO_LOCALE
+
+    output = session.output
+    if session.language_origin.kind == "default" and output.form == "human" and output.is_live():
+        output.talk(output.paint("dim", NO_LOCALE.of(session.language)))
+
+
+def _stdout_is_closed() -> bool:
+    """Tell whether it was stdout's reader that went away; if so, let nothing write there again."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _flushed(work: Callable[[], int]) -> int:
+    """Do the work and push its output out, so that a reader that left is noticed here and not at exit."""
+    try:
+        code = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if _stdout_is_closed():
+            return CLOSED_PIPE
+        raise
+    return code

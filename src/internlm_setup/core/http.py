@@ -1,0 +1,377 @@
+"""Reaching a host: proxies, trust, patience, and what exactly went wrong.
+
+Everything that talks HTTP goes through a `Network`: our own small requests, the transfer, and the vendors' SDKs (which
+get its trust store and its patience). Failures are named here, once: DNS, refused, time-out, TLS, proxy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from internlm_setup.core.errors import ConfigError, UnavailableError
+from internlm_setup.core.text import Text
+
+if TYPE_CHECKING:
+    import urllib3
+
+DNS_PATIENCE_S = 4.0
+CONNECT_PATIENCE_S = 4.5
+ANSWER_PATIENCE_S = 20.0
+
+CAUSES = {
+    "dns": Text(en="its name cannot be resolved (DNS)", zh="无法解析域名（DNS）"),
+    "dns-timeout": Text(
+        en="no DNS server answered within {seconds:.0f} s", zh="DNS 服务器在 {seconds:.0f} 秒内没有应答"
+    ).fill(seconds=DNS_PATIENCE_S),
+    "refused": Text(en="the connection was refused", zh="连接被拒绝"),
+    "time-out": Text(en="no answer in time (time-out)", zh="连接超时，没有应答"),
+    "no-route": Text(en="there is no network route to it", zh="没有到达它的网络路由"),
+    "tls": Text(en="its TLS certificate was not accepted", zh="它的 TLS 证书不被信任"),
+    "proxy": Text(en="the proxy in the environment failed", zh="环境变量中的代理不可用"),
+    "closed": Text(en="the connection was closed before an answer", zh="连接在应答之前被关闭"),
+}
+
+
+@dataclass(eq=False)
+class Unreachable(UnavailableError):
+    """Nobody at `host` gave a usable answer. `cause_id` is a key of `CAUSES`."""
+
+    code = "core.unreachable"
+    text = Text(en="cannot reach {host}: {cause}{detail}", zh="无法连接 {host}：{cause}{detail}")
+    hint = Text(
+        en="check the network, or the proxy variables HTTPS_PROXY and NO_PROXY: `internlm-setup config show`",
+        zh="请检查网络，或代理变量 HTTPS_PROXY 与 NO_PROXY：`internlm-setup config show`",
+    )
+    host: str
+    cause_id: str
+    cause: Text
+    detail: str = ""
+
+
+@dataclass(eq=False)
+class BadTrustFile(ConfigError):
+    """A variable names a CA file that cannot be used."""
+
+    code = "core.bad-ca-file"
+    text = Text(
+        en="{variable} names `{path}`, which is not a readable file of certificates",
+        zh="{variable} 指向的 `{path}` 不是可读的证书文件",
+    )
+    hint = Text(en="correct it, or: `unset {variable}`", zh="请更正它，或执行：`unset {variable}`")
+    variable: str
+    path: str
+
+
+@dataclass(eq=False)
+class BadProxy(ConfigError):
+    """A proxy variable cannot be used."""
+
+    code = "core.bad-proxy"
+    text = Text(
+        en="the proxy `{proxy}` in the environment cannot be used: only http:// and https:// proxies are spoken",
+        zh="环境变量中的代理 `{proxy}` 无法使用：只支持 http:// 和 https:// 代理",
+    )
+    hint = Text(
+        en="set HTTPS_PROXY to an http:// proxy, or: `unset HTTPS_PROXY ALL_PROXY`",
+        zh="请把 HTTPS_PROXY 设为 http:// 代理，或执行：`unset HTTPS_PROXY ALL_PROXY`",
+    )
+    proxy: str
+
+
+def unreachable(host: str, cause_id: str, detail: str = "") -> Unreachable:
+    """Build the error for one of the `CAUSES`."""
+    return Unreachable(host, cause_id, CAUSES[cause_id], f" ({detail})" if detail else "")
+
+
+def origin_of(url: str) -> str:
+    """Return `scheme://host:port` in lower case, the port always written: what a token may be sent to."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
+    return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk an exception, its causes, and the `reason` and arguments that HTTP libraries nest."""
+    todo: list[object] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop(0)
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
+
+
+def diagnose(error: BaseException) -> tuple[str, str] | None:
+    """Name what a network exception of any library really was.
+
+    Returns:
+        A key of `CAUSES` and a short detail, or None when nothing in its chain is a network failure.
+    """
+    found: str | None = None
+    for one in _chain(error):
+        name = type(one).__name__
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return "tls", one.verify_message
+        if isinstance(one, ssl.SSLError):
+            return "tls", str(one.reason or "")
+        if "ProxyError" in name:
+            return "proxy", ""
+        if isinstance(one, socket.gaierror) or name == "NameResolutionError":
+            return "dns", ""
+        if isinstance(one, ConnectionRefusedError):
+            return "refused", ""
+        if isinstance(one, TimeoutError) or "Timeout" in name:
+            found = found or "time-out"
+        elif isinstance(one, OSError) and one.errno in _NO_ROUTE:
+            return "no-route", ""
+        elif isinstance(one, ConnectionError) or name in _CLOSED:
+            found = found or "closed"
+    return None if found is None else (found, "")
+
+
+_NO_ROUTE = {101, 113, 51, 65, 10051, 10065}  # ENETUNREACH, EHOSTUNREACH: Linux, macOS, Windows
+_CLOSED = {"RemoteProtocolError", "ProtocolError", "NetworkError", "IncompleteRead"}
+
+
+@lru_cache(maxsize=4)
+def _trust(ca_files: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+    """Build one context: the system's store, plus the company's files, plus certifi where the system has none."""
+    context = ssl.create_default_context()
+    for variable, path in ca_files:
+        try:
+            context.load_verify_locations(cafile=path)
+        except OSError as error:
+            raise BadTrustFile(variable, path) from error
+    folder = ssl.get_default_verify_paths().capath
+    has_folder = folder is not None and any(Path(folder).iterdir())
+    if not has_folder and not context.cert_store_stats()["x509_ca"]:
+        import certifi
+
+        context.load_verify_locations(cafile=certifi.where())
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A small answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How this run reaches the world. Build it with `Network.from_env`.
+
+    Attributes:
+        user_agent: Sent with every request of ours.
+        proxies: Scheme (`http`, `https`, `all`) to proxy URL.
+        no_proxy: Hosts, domain suffixes, addresses and networks reached directly; `*` for all.
+        ca_files: (variable, path) of extra trusted certificates.
+    """
+
+    user_agent: str
+    proxies: Mapping[str, str]
+    no_proxy: tuple[str, ...]
+    ca_files: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], user_agent: str) -> Network:
+        """Read the proxy and trust variables that curl, requests and pip read.
+
+        Lower-case names win over upper-case ones, as in curl.
+        """
+
+        def get(name: str) -> str:
+            return env.get(name, "") or env.get(name.upper(), "")
+
+        schemes = ("http", "https", "all")
+        proxies = {s: get(f"{s}_proxy") for s in schemes if get(f"{s}_proxy")}
+        no_proxy = tuple(p.strip().lower() for p in get("no_proxy").split(",") if p.strip())
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        files = {env[n]: n for n in reversed(names) if env.get(n) and not Path(env[n]).is_dir()}
+        return cls(user_agent, proxies, no_proxy, tuple((n, p) for p, n in files.items()))
+
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy to use for a URL, or None for a direct connection."""
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        if any(_bypasses(rule, host, parts.port) for rule in self.no_proxy):
+            return None
+        proxy = self.proxies.get(parts.scheme.lower()) or self.proxies.get("all")
+        if not proxy:
+            return None
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        if urlsplit(proxy).scheme.lower() not in {"http", "https"}:
+            raise BadProxy(without_password(proxy))
+        return proxy
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return the shared trust: the system's store and the files the environment names."""
+        return _trust(self.ca_files)
+
+    def knock(self, url: str) -> None:
+        """Resolve and connect once, with our patience, before an SDK tries with its own.
+
+        Raises:
+            Unreachable: With the host and the cause, within 8.5 s at the worst.
+        """
+        proxy = self.proxy_for(url)
+        parts = urlsplit(proxy or url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            _connect_any(_resolve(host, port), host)
+        except Unreachable as error:
+            if proxy is None:
+                raise
+            target = urlsplit(url).hostname or ""
+            why = f"{without_password(proxy)}: {error.cause.en}"
+            raise unreachable(target, "proxy", why) from error
+
+    def pool(self, url: str, connections: int) -> urllib3.PoolManager:
+        """Return a urllib3 manager for this URL's way out (direct or proxied), without retries or redirects."""
+        import urllib3
+
+        timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S * 2, read=ANSWER_PATIENCE_S)
+        proxy = self.proxy_for(url)
+        if proxy is None:
+            return urllib3.PoolManager(
+                maxsize=connections, timeout=timeout, retries=False, ssl_context=self.ssl_context()
+            )
+        login = urlsplit(proxy)
+        auth = f"{login.username}:{login.password or ''}" if login.username else None
+        return urllib3.ProxyManager(
+            proxy,
+            maxsize=connections,
+            timeout=timeout,
+            retries=False,
+            ssl_context=self.ssl_context(),
+            proxy_headers=urllib3.make_headers(proxy_basic_auth=auth) if auth else None,
+        )
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        most_bytes: int = 32 << 20,
+    ) -> Answer:
+        """Send one small request and read its answer whole; redirects are not followed.
+
+        Raises:
+            Unreachable: With the host and the cause.
+        """
+        import urllib3
+
+        host = urlsplit(url).hostname or ""
+        sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
+        try:
+            response = self.pool(url, 1).request(
+                method, url, headers=sent, body=body, redirect=False, preload_content=False
+            )
+            data = response.read(most_bytes)
+            response.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            cause, detail = diagnose(error) or ("closed", str(error))
+            raise unreachable(host, cause, detail) from error
+        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
+
+
+def without_password(proxy: str) -> str:
+    """Return a proxy URL that is safe to show."""
+    parts = urlsplit(proxy)
+    return proxy if parts.password is None else proxy.replace(f":{parts.password}@", ":***@", 1)
+
+
+def _bypasses(rule: str, host: str, port: int | None) -> bool:
+    """Apply one entry of NO_PROXY: `*`, a host, a domain suffix, `host:port`, an address or a network."""
+    if rule == "*":
+        return True
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(rule, strict=False)
+    except ValueError:
+        pass
+    name, _, rule_port = rule.partition(":")
+    if rule_port and rule_port != str(port):
+        return False
+    bare = name.lstrip("*").lstrip(".")
+    return bool(bare) and (host == bare or host.endswith("." + bare))
+
+
+Address = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    """Resolve a name within `DNS_PATIENCE_S`.
+
+    The C library's resolver has no deadline of its own, so it runs in a thread that is left behind when it is late.
+    """
+    answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))  # type: ignore[arg-type]
+        except (OSError, UnicodeError) as error:
+            answers.put(error if isinstance(error, OSError) else OSError(str(error)))
+
+    threading.Thread(target=ask, daemon=True, name="resolve").start()
+    try:
+        answer = answers.get(timeout=DNS_PATIENCE_S)
+    except queue.Empty:
+        raise unreachable(host, "dns-timeout") from None
+    if isinstance(answer, OSError):
+        raise unreachable(host, "dns") from answer
+    return answer
+
+
+def _connect_any(addresses: list[Address], host: str) -> None:
+    """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305)."""
+    results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+    deadline = time.monotonic() + CONNECT_PATIENCE_S
+
+    def attempt(address: Address) -> None:
+        family, kind, proto, _, where = address
+        try:
+            with socket.socket(family, kind, proto) as sock:
+                sock.settimeout(max(0.1, deadline - time.monotonic()))
+                sock.connect(where)
+            results.put(None)
+        except OSError as error:
+            results.put(error)
+
+    waiting = list(addresses)
+    running = 0
+    last: OSError = TimeoutError()
+    while waiting or running:
+        if waiting:
+            threading.Thread(target=attempt, args=(waiting.pop(0),), daemon=True).start()
+            running += 1
+        left = deadline - time.monotonic()
+        try:
+            outcome = results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
+        except queue.Empty:
+            if left <= 0:
+                break
+            continue
+        if outcome is None:
+            return
+        running, last = running - 1, outcome
+    cause, detail = diagnose(last) or ("time-out", "")
+    raise unreachable(host, cause, detail) from last

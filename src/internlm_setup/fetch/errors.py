@@ -1,0 +1,472 @@
+"""What can go wrong in fetch, one small class each; the family it derives from is the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from internlm_setup.core.errors import (
+    ConfigError,
+    CorruptError,
+    DeniedError,
+    NotFoundError,
+    ProtocolError,
+    StoppedError,
+    UnavailableError,
+    WriteError,
+)
+from internlm_setup.core.text import Language, Text
+
+
+@dataclass(eq=False)
+class UnknownModel(NotFoundError):
+    """The catalogue knows no model of this name. `suggestions` has known ones, closest first."""
+
+    name: str
+    suggestions: tuple[str, ...] = ()
+
+    code = "fetch.unknown-model"
+    text = Text(en="no model is called `{name}`", zh="没有名为 `{name}` 的模型")
+    hint = Text(
+        en="`internlm-setup models list` shows every name; "
+        "a repository outside the catalogue is written `ORG/NAME`",
+        zh="用 `internlm-setup models list` 查看全部名称；目录之外的仓库请写成 `ORG/NAME`",
+    )
+    close: ClassVar[Text] = Text(
+        en="did you mean {names}? `internlm-setup fetch {closest}`; "
+        "`internlm-setup models list` shows every name",
+        zh="是否想要 {names}？ `internlm-setup fetch {closest}`；"
+        "用 `internlm-setup models list` 查看全部名称",
+    )
+
+    def next_step(self, language: Language = "en") -> str | None:
+        """Name the closest model's command where there is one, else the list."""
+        if not self.suggestions:
+            return super().next_step(language)
+        names = ("、" if language == "zh" else ", ").join(f"`{name}`" for name in self.suggestions)
+        return self.close.of(language, {"names": names, "closest": self.suggestions[0]})
+
+
+@dataclass(eq=False)
+class BadModelName(NotFoundError):
+    """What was typed cannot be a model's name. `command` is what to run instead."""
+
+    name: str
+    reason: Text
+    command: str = "internlm-setup models list"
+
+    code = "fetch.bad-model-name"
+    text = Text(en="`{name}` is not a model's name: {reason}", zh="`{name}` 不是模型名称：{reason}")
+    hint = Text(en="`{command}`", zh="`{command}`")
+
+
+@dataclass(eq=False)
+class BadCatalogFile(ConfigError):
+    """A file of models cannot be read. `where` is a line or a field inside it."""
+
+    path: str
+    where: str
+    reason: Text
+
+    code = "fetch.bad-catalog-file"
+    text = Text(en="`{path}`, {where}: {reason}", zh="`{path}`，{where}：{reason}")
+    hint = Text(
+        en="correct `{path}` or move it away; `internlm-setup models list` then reads it again",
+        zh="请修正 `{path}` 或将其移走，再用 `internlm-setup models list` 重新读取",
+    )
+
+
+@dataclass(eq=False)
+class HubUnreachable(UnavailableError):
+    """A hub did not answer. `command` is the next thing to try."""
+
+    code = "fetch.hub-unreachable"
+    text = Text(en="cannot reach {hub} at {host}: {cause}", zh="无法连接 {hub}（{host}）：{cause}")
+    hint = Text(
+        en="check the network or a proxy (`internlm-setup config show`), or try another hub: `{command}`",
+        zh="请检查网络或代理（`internlm-setup config show`），或换一个平台：`{command}`",
+    )
+    hub: str
+    host: str
+    cause: Text
+    command: str
+
+
+@dataclass(eq=False)
+class HubBusy(UnavailableError):
+    """A hub answered with a refusal that may pass: 429 or 5xx."""
+
+    code = "fetch.hub-busy"
+    text = Text(
+        en="{hub} at {host} answered {status} again and again",
+        zh="{hub}（{host}）反复应答 {status}",
+    )
+    hint = Text(en="wait a while, then run the same command again", zh="请稍候，再运行同一条命令")
+    hub: str
+    host: str
+    status: int
+    wait_s: float | None = None
+
+
+@dataclass(eq=False)
+class BadAnswer(ProtocolError):
+    """A hub answered with something that is not its own protocol."""
+
+    code = "fetch.bad-answer"
+    text = Text(
+        en="{hub} at {host} gave an answer that makes no sense: {detail}",
+        zh="{hub}（{host}）的应答无法理解：{detail}",
+    )
+    hint = Text(
+        en="a proxy or a login page may be in the way; look at `internlm-setup config show`",
+        zh="可能有代理或登录页面拦截；请查看 `internlm-setup config show`",
+    )
+    hub: str
+    host: str
+    detail: str
+
+
+@dataclass(eq=False)
+class UnknownHub(NotFoundError):
+    """No hub of this name is installed."""
+
+    code = "fetch.unknown-hub"
+    text = Text(en="no hub is called `{name}`", zh="没有名为 `{name}` 的平台")
+    hint = Text(en="`--source` takes auto, {known}", zh="`--source` 可用 auto、{known}")
+    name: str
+    known: str
+
+
+@dataclass(eq=False)
+class NotAtHub(NotFoundError):
+    """The catalogue says that this hub does not have the model."""
+
+    code = "fetch.not-at-hub"
+    text = Text(en="`{model}` is not published at {hub}", zh="`{model}` 没有发布在 {hub} 上")
+    hint = Text(en="`{command}`", zh="`{command}`")
+    model: str
+    hub: str
+    command: str
+
+
+@dataclass(eq=False)
+class RepositoryMissing(NotFoundError):
+    """The hub has no such repository, or hides it from us."""
+
+    code = "fetch.repository-missing"
+    text = Text(
+        en="{hub} has no model repository `{repo}`, or it is private and no accepted token was sent",
+        zh="{hub} 上没有模型仓库 `{repo}`，或它是私有的而没有有效的令牌",
+    )
+    hint = Text(
+        en="`internlm-setup models list` shows the names; for a private one, log in first: {login}",
+        zh="用 `internlm-setup models list` 查看名称；若是私有仓库，请先登录：{login}",
+    )
+    hub: str
+    repo: str
+    login: str
+
+
+@dataclass(eq=False)
+class RevisionMissing(NotFoundError):
+    """The repository has no such revision."""
+
+    code = "fetch.revision-missing"
+    text = Text(
+        en="`{repo}` at {hub} has no revision `{revision}`{known}",
+        zh="{hub} 上的 `{repo}` 没有版本 `{revision}`{known}",
+    )
+    hint = Text(
+        en="leave `--revision` away for the default one (`{default}`)",
+        zh="去掉 `--revision` 即使用默认版本（`{default}`）",
+    )
+    hub: str
+    repo: str
+    revision: str
+    default: str
+    known: str = ""
+
+
+@dataclass(eq=False)
+class RepositoryEmpty(NotFoundError):
+    """The repository is there and holds nothing."""
+
+    code = "fetch.repository-empty"
+    text = Text(en="`{repo}` at {hub} lists no files", zh="{hub} 上的 `{repo}` 没有任何文件")
+    hint = Text(en="`internlm-setup models show {repo}`", zh="`internlm-setup models show {repo}`")
+    hub: str
+    repo: str
+
+
+@dataclass(eq=False)
+class NothingMatches(NotFoundError):
+    """`--include` and `--exclude` leave no file."""
+
+    code = "fetch.nothing-matches"
+    text = Text(
+        en="none of the {count} files of `{repo}` is left by --include {include} --exclude {exclude}",
+        zh="`{repo}` 的 {count} 个文件中没有一个符合 --include {include} --exclude {exclude}",
+    )
+    hint = Text(
+        en="quote the pattern ('*.json'), and see the names: `internlm-setup fetch {model} --dry-run`",
+        zh="请给通配符加引号（'*.json'），并查看文件名：`internlm-setup fetch {model} --dry-run`",
+    )
+    repo: str
+    count: int
+    include: str
+    exclude: str
+    model: str
+
+
+@dataclass(eq=False)
+class FileMissing(NotFoundError):
+    """A hub lists a file and does not have it."""
+
+    code = "fetch.file-missing"
+    text = Text(
+        en="{hub} lists `{path}` but answers {status} for it",
+        zh="{hub} 列出了 `{path}`，却应答 {status}",
+    )
+    hint = Text(
+        en="run the same command again, or use another `--source`",
+        zh="请重新运行同一条命令，或换一个 `--source`",
+    )
+    hub: str
+    path: str
+    status: int
+
+
+@dataclass(eq=False)
+class Gated(DeniedError):
+    """The repository's owner wants conditions accepted first."""
+
+    code = "fetch.gated"
+    text = Text(
+        en="`{repo}` at {hub} is gated: its conditions must be accepted by your account first",
+        zh="{hub} 上的 `{repo}` 需要先用你的账号接受使用条件",
+    )
+    hint = Text(
+        en="accept them at {page}, log in with {login}, then run the same command again",
+        zh="请在 {page} 接受条件，用 {login} 登录，然后重新运行同一条命令",
+    )
+    hub: str
+    repo: str
+    page: str
+    login: str
+
+
+@dataclass(eq=False)
+class RepositoryDisabled(DeniedError):
+    """The hub has switched the repository off."""
+
+    code = "fetch.repository-disabled"
+    text = Text(en="{hub} has disabled access to `{repo}`", zh="{hub} 已禁用对 `{repo}` 的访问")
+    hint = Text(
+        en="`internlm-setup models show {repo}` names the other hubs",
+        zh="用 `internlm-setup models show {repo}` 查看其他平台",
+    )
+    hub: str
+    repo: str
+
+
+@dataclass(eq=False)
+class TokenRefused(DeniedError):
+    """The hub answered 401 or 403 and did not say that it is about conditions."""
+
+    code = "fetch.token-refused"
+    text = Text(
+        en="{hub} refused access to `{repo}` ({status})", zh="{hub} 拒绝访问 `{repo}`（{status}）"
+    )
+    hint = Text(
+        en="log in with an account that may read it: {login}", zh="请用有权限的账号登录：{login}"
+    )
+    hub: str
+    repo: str
+    status: int
+    login: str
+
+
+@dataclass(eq=False)
+class HostileListing(ProtocolError):
+    """A hub listed an entry that must not be written to this machine."""
+
+    code = "fetch.hostile-listing"
+    text = Text(
+        en="refused the listing of {hub}: `{entry}`: {reason}",
+        zh="拒绝 {hub} 的文件列表：`{entry}`：{reason}",
+    )
+    hint = Text(
+        en="nothing was written; use another `--source`, and report this to the hub",
+        zh="没有写入任何内容；请换一个 `--source`，并向该平台报告",
+    )
+    hub: str
+    entry: str
+    reason: Text
+
+
+@dataclass(eq=False)
+class HashMismatch(CorruptError):
+    """A file came whole, and its bytes are not the published ones. It was fetched twice."""
+
+    code = "fetch.hash-mismatch"
+    text = Text(
+        en="`{path}` from {hub} is corrupt: {kind} is {actual}, published is {expected}",
+        zh="来自 {hub} 的 `{path}` 已损坏：{kind} 为 {actual}，公布的是 {expected}",
+    )
+    hint = Text(
+        en="nothing was put in its place; run the same command again, or use another `--source`",
+        zh="没有写入该文件；请重新运行同一条命令，或换一个 `--source`",
+    )
+    path: str
+    hub: str
+    kind: str
+    expected: str
+    actual: str
+
+
+@dataclass(eq=False)
+class SizeMismatch(CorruptError):
+    """A server's length of a file is not the listed one."""
+
+    code = "fetch.size-mismatch"
+    text = Text(
+        en="`{path}` from {hub} is {actual} bytes long there, but listed with {expected}",
+        zh="来自 {hub} 的 `{path}` 实际为 {actual} 字节，但列表中是 {expected}",
+    )
+    hint = Text(
+        en="it may just be changing: run the same command again, or use another `--source`",
+        zh="文件可能正在更新：请重新运行同一条命令，或换一个 `--source`",
+    )
+    path: str
+    hub: str
+    expected: int
+    actual: int
+
+
+@dataclass(eq=False)
+class TransferStopped(StoppedError):
+    """Retries are used up and progress is kept."""
+
+    code = "fetch.stopped"
+    text = Text(
+        en="`{path}` from {hub} could not be finished: {reason}; {kept} of it kept",
+        zh="来自 {hub} 的 `{path}` 未能完成：{reason}；已保留 {kept}",
+    )
+    hint = Text(en="the same command goes on from there", zh="重新运行同一条命令即可从此处继续")
+    path: str
+    hub: str
+    reason: Text
+    kept: str
+
+
+@dataclass(eq=False)
+class TransferFailed(UnavailableError):
+    """Retries are used up and not a byte came."""
+
+    code = "fetch.failed"
+    text = Text(
+        en="`{path}` could not be had from {hub}: {reason}",
+        zh="无法从 {hub} 获取 `{path}`：{reason}",
+    )
+    hint = Text(
+        en="check the network (`internlm-setup config show`), run the same command again, or use another `--source`",
+        zh="请检查网络（`internlm-setup config show`），重新运行同一条命令，或换一个 `--source`",
+    )
+    path: str
+    hub: str
+    reason: Text
+
+
+@dataclass(eq=False)
+class BadRedirect(ProtocolError):
+    """A redirect that must not be followed."""
+
+    code = "fetch.bad-redirect"
+    text = Text(
+        en="{host} sent `{path}` to {target}, which is not followed",
+        zh="{host} 把 `{path}` 重定向到 {target}，不予跟随",
+    )
+    hint = Text(en="use another `--source`", zh="请换一个 `--source`")
+    host: str
+    path: str
+    target: str
+
+
+@dataclass(eq=False)
+class DestinationBusy(WriteError):
+    """Another run of ours holds the destination."""
+
+    code = "fetch.destination-busy"
+    text = Text(
+        en="another `internlm-setup` is writing to `{folder}`",
+        zh="另一个 `internlm-setup` 正在写入 `{folder}`",
+    )
+    hint = Text(
+        en="wait for it, or choose another folder with `--to`",
+        zh="请等待它结束，或用 `--to` 另选文件夹",
+    )
+    folder: str
+
+
+@dataclass(eq=False)
+class FileInTheWay(WriteError):
+    """A file at the destination is not what we wrote there, and not what the hub has."""
+
+    code = "fetch.file-in-the-way"
+    text = Text(
+        en="`{path}` is there already and differs from the hub's; it was not changed",
+        zh="`{path}` 已存在且与平台上的不同；没有改动它",
+    )
+    hint = Text(
+        en="move it away, choose another `--to`, or replace it: add `--force`",
+        zh="请移走它，另选 `--to`，或加上 `--force` 覆盖它",
+    )
+    path: str
+
+
+@dataclass(eq=False)
+class NoSpace(WriteError):
+    """What is missing does not fit."""
+
+    code = "fetch.no-space"
+    text = Text(
+        en="{missing} are still to come and `{folder}` has room for {free}",
+        zh="还需下载 {missing}，而 `{folder}` 只剩 {free}",
+    )
+    hint = Text(
+        en="make room, choose another disk with `--to`, or fewer files with `--include`",
+        zh="请腾出空间，用 `--to` 换一个磁盘，或用 `--include` 减少文件",
+    )
+    missing: str
+    folder: str
+    free: str
+
+
+@dataclass(eq=False)
+class NoManifest(NotFoundError):
+    """A folder was not made by fetch, so there is nothing to check it against."""
+
+    code = "fetch.no-manifest"
+    text = Text(
+        en="`{folder}` has no record of a fetch to check against",
+        zh="`{folder}` 没有可供核对的下载记录",
+    )
+    hint = Text(
+        en="`internlm-setup fetch MODEL --to {folder}` checks what is there and makes one",
+        zh="`internlm-setup fetch MODEL --to {folder}` 会核对已有文件并生成记录",
+    )
+    folder: str
+
+
+@dataclass(eq=False)
+class BadManifest(ConfigError):
+    """The record of a fetch cannot be read."""
+
+    code = "fetch.bad-manifest"
+    text = Text(en="`{path}` cannot be read: {detail}", zh="无法读取 `{path}`：{detail}")
+    hint = Text(
+        en="remove it and run the fetch again; the files are checked, not fetched anew: `rm {path}`",
+        zh="删除它并重新运行 fetch；已有文件只会被核对，不会重新下载：`rm {path}`",
+    )
+    path: str
+    detail: str

@@ -1,0 +1,159 @@
+"""Hugging Face, through `huggingface_hub`: names to a snapshot pinned by its commit; a file to its resolve URL.
+
+The SDK asks and parses; patience, retries and the trust store are ours. Its shared HTTP client is replaced while we
+list, by one that sends the token to the endpoint's origin only (`Link: next` may point elsewhere) and raises our
+errors instead of retrying and logging on its own.
+
+Source:
+    huggingface_hub 2.4.0 (also spoken: 1.x); protocol notes read 2026-10.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from internlm_setup.core.errors import SetupError
+from internlm_setup.core.http import CAUSES, Network, diagnose, origin_of, unreachable
+from internlm_setup.core.retry import TRY_LATER, Busy
+from internlm_setup.core.text import Text
+from internlm_setup.fetch import errors
+from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
+
+TITLE = "Hugging Face"
+LOGIN = "`hf auth login` (or HF_TOKEN)"
+TIMEOUT_S = 15.0
+_CLIENT_LOCK = threading.Lock()
+
+
+class HuggingFace:
+    """Hugging Face, or anything that speaks its protocol at another endpoint (olah, a mirror)."""
+
+    id = "huggingface"
+    title = TITLE
+    default_revision = "main"
+    note: Text | None = None
+
+    def __init__(
+        self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
+    ) -> None:
+        self.endpoint = (endpoint or "https://huggingface.co").rstrip("/")
+        self._network = network
+        self._origin = origin_of(self.endpoint)
+        self._host = urlsplit(self.endpoint).hostname or ""
+        del env, home  # the SDK finds HF_TOKEN and the stored login itself
+
+    def snapshot(self, repo: str, revision: str) -> Snapshot:
+        """List one revision, pinned to its commit.
+
+        Raises:
+            SetupError: Unreachable, RepositoryMissing, RevisionMissing, Gated, TokenRefused, HubBusy, BadAnswer.
+        """
+        self._network.knock(self.endpoint)
+        from huggingface_hub import HfApi
+        from huggingface_hub.hf_api import RepoFile
+
+        api = HfApi(endpoint=self.endpoint, library_name="internlm-setup")
+        with self._listening(), self._naming(repo, revision):
+            commit = api.model_info(repo, revision=revision, timeout=TIMEOUT_S).sha or revision
+            tree = api.list_repo_tree(repo, recursive=True, revision=commit)
+            files = tuple(_remote_file(e) for e in tree if isinstance(e, RepoFile))
+        return Snapshot(self.id, repo, revision, commit, files)
+
+    def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
+        """Return the resolve URL at the pinned commit; the CDN is found by following it."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers
+
+        url = hf_hub_url(
+            snapshot.repo, file.path, revision=snapshot.commit or snapshot.revision, endpoint=self.endpoint
+        )
+        sent = build_hf_headers(library_name="internlm-setup")
+        token = {k: v for k, v in sent.items() if k.lower() == "authorization"}
+        return Location(url, self._origin, token)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Have the SDK use our client for a while; one thread at a time, since the SDK shares one client."""
+        from huggingface_hub import set_client_factory
+        from huggingface_hub.utils import _http
+
+        with _CLIENT_LOCK:
+            before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
+            client = _client(type(_http.default_client_factory()), self._origin, self._network)
+            set_client_factory(lambda: client)
+            try:
+                yield
+            finally:
+                set_client_factory(before)
+
+    @contextmanager
+    def _naming(self, repo: str, revision: str) -> Iterator[None]:
+        """Turn the SDK's errors into ours, each with the host, the cause and the next command."""
+        from huggingface_hub import errors as vendor
+
+        try:
+            yield
+        except Busy as error:
+            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
+        except vendor.GatedRepoError as error:
+            page = f"{self.endpoint}/{repo}"
+            raise errors.Gated(TITLE, repo, page, LOGIN) from error
+        except vendor.DisabledRepoError as error:
+            raise errors.RepositoryDisabled(TITLE, repo) from error
+        except vendor.RevisionNotFoundError as error:
+            raise errors.RevisionMissing(TITLE, repo, revision, self.default_revision) from error
+        except vendor.RepositoryNotFoundError as error:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
+        except vendor.HFValidationError as error:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
+        except vendor.HfHubHTTPError as error:
+            raise self._refused(error, repo) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
+
+    def _refused(self, error: Any, repo: str) -> SetupError:
+        status = int(getattr(error.response, "status_code", 0))
+        if status in {401, 403}:
+            return errors.TokenRefused(TITLE, repo, status, LOGIN)
+        if status == 404:
+            return errors.RepositoryMissing(TITLE, repo, LOGIN)
+        return errors.BadAnswer(TITLE, self._host, f"HTTP {status}")
+
+
+def _client(base: Any, origin: str, network: Network) -> Any:
+    """Make an HTTP client of the SDK's own library (httpx or httpx2) that keeps the token at home."""
+
+    class Client(base):  # type: ignore[misc]
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            host = request.url.host
+            request.headers["User-Agent"] = f"{network.user_agent} {request.headers.get('User-Agent', '')}"
+            if origin_of(str(request.url)) != origin:
+                for name in ("Authorization", "Cookie"):
+                    request.headers.pop(name, None)
+            try:
+                response = super().send(request, **kwargs)
+            except Exception as error:
+                cause, detail = diagnose(error) or ("closed", str(error))
+                raise unreachable(host, cause, detail) from error
+            if response.status_code in TRY_LATER:
+                headers = {k.lower(): v for k, v in response.headers.items()}
+                raise Busy(response.status_code, headers, time.time())
+            return response
+
+    return Client(verify=network.ssl_context(), follow_redirects=True, timeout=TIMEOUT_S)
+
+
+def _remote_file(entry: Any) -> RemoteFile:
+    """Read one entry of the tree. An LFS entry's own `blob_id` is the hash of a pointer, not of the content."""
+    if entry.lfs is not None:
+        return RemoteFile(entry.path, entry.lfs.size, sha256=entry.lfs.sha256)
+    return RemoteFile(entry.path, entry.size, git_sha1=entry.blob_id)
+
+
+HUB = HuggingFace

@@ -1,0 +1,153 @@
+"""ModelScope, through `modelscope_hub.HubApi`: names to a snapshot pinned by its files; a file to its download URL.
+
+The SDK knows the paths, the headers and the walk around the listing's limit of 3000 entries; patience, retries and the
+trust store are ours: its sessions get an adapter that raises our errors, and keeps the token at the endpoint's origin.
+
+Source:
+    modelscope-hub 0.5.1; protocol notes read 2026-10.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from internlm_setup.core.http import Network, diagnose, origin_of, unreachable
+from internlm_setup.core.retry import TRY_LATER, Busy
+from internlm_setup.core.text import Text
+from internlm_setup.fetch import errors
+from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
+
+TITLE = "ModelScope"
+LOGIN = "`modelscope login` (or MODELSCOPE_API_TOKEN)"
+TIMEOUT_S = 15.0
+
+
+class ModelScope:
+    """ModelScope, or anything that speaks its protocol at another endpoint."""
+
+    id = "modelscope"
+    title = TITLE
+    default_revision = "master"
+    note: Text | None = None
+
+    def __init__(
+        self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
+    ) -> None:
+        address = endpoint or "https://modelscope.cn"
+        self.endpoint = (address if "://" in address else f"https://{address}").rstrip("/")
+        self._network = network
+        self._origin = origin_of(self.endpoint)
+        self._host = urlsplit(self.endpoint).hostname or ""
+        self._config_dir = Path(env.get("MODELSCOPE_HOME") or home / ".modelscope")
+        self._token = env.get("MODELSCOPE_API_TOKEN")
+
+    @cached_property
+    def _api(self) -> Any:
+        """Make the SDK's client with our adapter under both of its sessions."""
+        from modelscope_hub import HubApi, __version__
+        from modelscope_hub._legacy_api import LegacyClient
+        from modelscope_hub.config import HubConfig
+
+        config = HubConfig(endpoint=self.endpoint, token=self._token, config_dir=self._config_dir)
+        api = HubApi(config)
+        # Made here, so that the SDK does not write an install identifier into the home folder and send it along.
+        agent = f"modelscope_hub/{__version__}; {self._network.user_agent}"
+        api._legacy = LegacyClient(config.token, self.endpoint, user_agent=agent)
+        adapter = _adapter(self._origin, self._network)
+        for session in (api.legacy._session, api.legacy._read_session):
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+        return api
+
+    def snapshot(self, repo: str, revision: str) -> Snapshot:
+        """List one revision. ModelScope names no snapshot commit, so the set of files is the pin.
+
+        Raises:
+            SetupError: Unreachable, RepositoryMissing, RevisionMissing, RepositoryEmpty, TokenRefused, HubBusy,
+                BadAnswer.
+        """
+        self._network.knock(self.endpoint)
+        with self._naming(repo):
+            entries = self._api.legacy.list_repo_files(repo, "model", revision=revision, recursive=True)
+            files = tuple(_remote_file(e) for e in entries if e.get("Type") != "tree")
+            if not files:
+                raise self._nothing(repo, revision)
+        return Snapshot(self.id, repo, revision, None, files)
+
+    def _nothing(self, repo: str, revision: str) -> errors.RevisionMissing | errors.RepositoryEmpty:
+        """An unknown revision is answered like an empty repository: 200 and `Files: null`. Ask which it is."""
+        names = [str(r.get("Revision")) for r in self._api.legacy.list_revisions(repo, "model")]
+        if revision in names:
+            return errors.RepositoryEmpty(TITLE, repo)
+        known = f" ({', '.join(names[:8])})" if names else ""
+        return errors.RevisionMissing(TITLE, repo, revision, self.default_revision, known)
+
+    def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
+        """Return the download URL; large files redirect from there to a CDN."""
+        legacy = self._api.legacy
+        url = legacy.get_download_url(snapshot.repo, "model", file.path, snapshot.revision)
+        if not legacy.token:
+            return Location(url, self._origin)
+        token = {"Authorization": f"Bearer {legacy.token}", "Cookie": f"m_session_id={legacy.token}"}
+        return Location(url, self._origin, token)
+
+    @contextmanager
+    def _naming(self, repo: str) -> Iterator[None]:
+        """Turn the SDK's errors into ours, each with the host, the cause and the next command."""
+        from modelscope_hub import errors as vendor
+
+        try:
+            yield
+        except Busy as error:
+            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
+        except (vendor.NotExistError, vendor.InvalidParameter) as error:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
+        except (vendor.PermissionDeniedError, vendor.AuthenticationError) as error:
+            status = int(getattr(error, "status_code", 0) or 403)
+            raise errors.TokenRefused(TITLE, repo, status, LOGIN) from error
+        except vendor.HubError as error:
+            raise errors.BadAnswer(TITLE, self._host, str(error)[:200]) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def _adapter(origin: str, network: Network) -> Any:
+    """Make the transport under the SDK's sessions: our trust store, our patience, our errors, no token abroad."""
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):  # type: ignore[misc]
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
+            return super().init_poolmanager(*args, ssl_context=network.ssl_context(), **kwargs)
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            return super().proxy_manager_for(*args, ssl_context=network.ssl_context(), **kwargs)
+
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            if origin_of(request.url) != origin:
+                for name in ("Authorization", "Cookie"):
+                    request.headers.pop(name, None)
+            try:
+                response = super().send(request, **{**kwargs, "timeout": TIMEOUT_S})
+            except Exception as error:
+                cause, detail = diagnose(error) or ("closed", str(error))
+                raise unreachable(urlsplit(request.url).hostname or "", cause, detail) from error
+            if response.status_code in TRY_LATER:
+                headers = {k.lower(): v for k, v in response.headers.items()}
+                raise Busy(response.status_code, headers, time.time())
+            return response
+
+    return Adapter(max_retries=0)
+
+
+def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:
+    """Read one entry of the listing. `Sha256` is of the real content, LFS or not."""
+    return RemoteFile(str(entry["Path"]), int(entry["Size"]), sha256=str(entry["Sha256"]).lower() or None)
+
+
+HUB = ModelScope

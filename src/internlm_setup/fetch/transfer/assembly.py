@@ -1,0 +1,224 @@
+"""One content while it is being put together: what is missing, who is on it, and the verdict at the end.
+
+The pool's lock guards the scheduling fields; the bytes themselves go through `Partial`, which has its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from internlm_setup.core.errors import SetupError
+from internlm_setup.fetch.errors import HashMismatch
+from internlm_setup.fetch.model import Location, Proof
+from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
+from internlm_setup.fetch.transfer.spans import Span
+from internlm_setup.fetch.transfer.store import Partial, Store
+from internlm_setup.fetch.transfer.verify import Digest, FileHasher, judge
+
+SMALL_BYTES = 256 << 10
+HASH_STEP_BYTES = 8 << 20
+
+
+@dataclass
+class Piece:
+    """A span one worker is on. `at` is how far it has come; `end` None means to the end of the body."""
+
+    assembly: Assembly
+    start: int
+    end: int | None
+    at: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.at = self.start
+
+
+class Assembly:
+    """The state of one content in this run.
+
+    A content of at most 256 KiB is held in memory: a journal for it would cost more than fetching it again.
+    """
+
+    def __init__(self, content: Content, store: Store, jobs: int) -> None:
+        self.content = content
+        self.store = store
+        self.partial: Partial | None = None
+        self.hasher: FileHasher | None = None
+        self.hashing = False
+        self.small: bytearray | None = None
+        self.queue: list[Span] = []
+        self.in_flight = 0
+        self.opened = False
+        self.single_stream = False
+        self.failures = 0
+        self.mismatches = 0
+        self.turn = 0
+        self.not_before_s = 0.0
+        self.error: SetupError | None = None
+        self.finished = False
+        self.entries: tuple[Entry, ...] = ()
+        self._jobs = jobs
+        self._location: Location | None = None
+        self._location_lock = threading.Lock()
+
+    @property
+    def source(self) -> Source:
+        """The source whose turn it is."""
+        return self.content.sources[self.turn % len(self.content.sources)]
+
+    @property
+    def kept_bytes(self) -> int:
+        """What a later run will find."""
+        return 0 if self.partial is None else self.partial.present_bytes
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte is here and nobody is on it."""
+        return self.opened and not self.queue and not self.in_flight
+
+    def open(self) -> None:
+        """Look at what is here and queue what is missing."""
+        self.opened = True
+        size = self.content.size_bytes
+        if size is not None and size <= SMALL_BYTES:
+            self.small = bytearray()
+            self.queue = [(0, size)]
+            return
+        self.partial = self.store.partial(self.content.key, size)
+        self.hasher = FileHasher(self.partial.path, size, git=True)
+        self._queue_holes()
+
+    def _queue_holes(self) -> None:
+        size = self.content.size_bytes
+        if self.partial is None or size is None or self.single_stream:
+            whole = size is None or self.partial is None or self.partial.holes(0, size)
+            self.queue = [(0, -1 if size is None else size)] if whole else []
+            return
+        step = piece_bytes(size, self._jobs)
+        self.queue = [
+            (at, min(at + step, end))
+            for start, end in self.partial.holes(0, size)
+            for at in range(start, end, step)
+        ]
+
+    def take(self) -> Piece | None:
+        """Hand out the next span, or None when there is none to hand out now."""
+        if not self.queue or (self.single_stream and self.in_flight):
+            return None
+        start, end = self.queue.pop(0)
+        self.in_flight += 1
+        return Piece(self, start, None if end < 0 else end)
+
+    def give_back(self, piece: Piece) -> None:
+        """Take back a piece: what it did not reach is queued again."""
+        self.in_flight -= 1
+        if self.small is not None or piece.end is None or self.single_stream:
+            if self.small is not None:
+                self.small.clear()
+            if not self.in_flight:
+                self._queue_holes()
+        elif piece.at < piece.end:
+            self.queue.insert(0, (piece.at, piece.end))
+
+    def one_stream(self) -> None:
+        """Fetch this content from its start in one request from now on: the server knows no ranges."""
+        self.single_stream = True
+        self.queue = []
+
+    def store_block(self, piece: Piece, block: bytes) -> int:
+        """Put a block where it belongs and return how many of its bytes were new."""
+        start, piece.at = piece.at, piece.at + len(block)
+        if self.small is not None:
+            self.small += block
+            return len(block)
+        if self.partial is None:
+            raise AssertionError("a piece of an assembly that was never opened")
+        new = self.partial.holes(start, piece.at) if self.single_stream else [(start, piece.at)]
+        for a, b in new:
+            self.partial.write(a, memoryview(block)[a - start : b - start])
+        return sum(b - a for a, b in new)
+
+    def where(self) -> Location:
+        """Return where the bytes are, asking the hub the first time and after `forget`."""
+        with self._location_lock:
+            if self._location is None:
+                self._location = self.source.locate()
+            return self._location
+
+    def learned(self, final: Location) -> None:
+        """Remember where the redirects led, so that the next piece goes there at once."""
+        with self._location_lock:
+            self._location = final
+
+    def forget(self) -> None:
+        """The location is stale."""
+        with self._location_lock:
+            self._location = None
+
+    def finish(self, cancelled: threading.Event) -> list[Entry] | None:
+        """Verify all bytes and put them in place under every path.
+
+        Returns:
+            An entry for each path; None when cancelled first.
+
+        Raises:
+            HashMismatch: The bytes are not the published ones; they are discarded.
+        """
+        digest, size = self._digest(cancelled)
+        if cancelled.is_set():
+            return None
+        good, proof = judge(digest, self.content.sha256, self.content.git_sha1)
+        if not good:
+            self._discard()
+            raise self._mismatch(digest)
+        first, *others = self.content.paths
+        if self.small is not None:
+            self.store.put(first, bytes(self.small))
+            self.small = bytearray()
+        elif self.partial is not None:
+            self.partial.commit(self.store.target(first))
+        for other in others:
+            self.store.duplicate(first, other)
+        return [self._entry(path, size, digest, proof) for path in self.content.paths]
+
+    def _digest(self, cancelled: threading.Event) -> tuple[Digest, int]:
+        if self.small is not None:
+            digest = Digest(len(self.small), git=True)
+            digest.update(self.small)
+            return digest, len(self.small)
+        if self.partial is None or self.hasher is None:
+            raise AssertionError("an assembly was finished before it was opened")
+        size = self.partial.prefix_bytes
+        if self.content.size_bytes is None:  # git's hash begins with the size, known only now
+            self.hasher = FileHasher(self.partial.path, size, git=True)
+        self.hasher.advance(size, cancelled)
+        return self.hasher.digest, size
+
+    def _discard(self) -> None:
+        if self.partial is not None:
+            self.partial.discard()
+        self.partial, self.hasher, self.small = None, None, None
+        self.opened = False
+
+    def _mismatch(self, digest: Digest) -> HashMismatch:
+        by_sha256 = self.content.sha256 is not None
+        return HashMismatch(
+            path=self.content.paths[0],
+            hub=self.source.hub,
+            kind="sha256" if by_sha256 else "git-sha1",
+            expected=(self.content.sha256 if by_sha256 else self.content.git_sha1) or "",
+            actual=(digest.sha256 if by_sha256 else digest.git_sha1) or "",
+        )
+
+    def _entry(self, path: str, size: int, digest: Digest, proof: Proof) -> Entry:
+        return Entry(
+            path=path,
+            size_bytes=size,
+            sha256=digest.sha256,
+            git_sha1=digest.git_sha1,
+            mtime_ns=(self.store.folder / path).stat().st_mtime_ns,
+            proof=proof,
+            proof_from=None if proof == "none" else self.content.sources[0].hub,
+            source=self.source.hub,
+        )

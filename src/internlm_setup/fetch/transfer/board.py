@@ -1,0 +1,129 @@
+"""What is still to be done, shared by the threads of one transfer: pieces to carry, contents to hash, how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from internlm_setup.core.clock import Clock
+from internlm_setup.core.errors import DeniedError, SetupError, StoppedError, UnavailableError, WriteError
+from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer.assembly import Assembly, Piece
+
+MOST_DEAD_IN_A_ROW = 3
+
+
+class Board:
+    """Hands out work and keeps the score. Every method may be called from any thread."""
+
+    def __init__(self, assemblies: Sequence[Assembly], tell: events.Listener, clock: Clock) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.cancelled = threading.Event()
+        self.fatal: BaseException | None = None
+        self.received_bytes = 0
+        self._tell = tell
+        self._telling = threading.Lock()
+        self._clock = clock
+        self._waiting = deque(assemblies)
+        self._active: list[Assembly] = []
+        self._to_hash: deque[Assembly] = deque()
+        self._dead_in_a_row = 0
+
+    def say(self, event: events.Event) -> None:
+        """Tell an event, one at a time."""
+        with self._telling:
+            self._tell(event)
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End the run: nobody gets more work."""
+        with self.changed:
+            self.fatal = self.fatal or error
+            self.cancelled.set()
+            self.changed.notify_all()
+
+    def next_piece(self) -> Piece | None:
+        """Wait for a piece to carry; None when there will be no more."""
+        with self.changed:
+            while not self.cancelled.is_set():
+                now_s = self._clock.monotonic()
+                self._active = [a for a in self._active if not a.finished]
+                for assembly in self._active:
+                    piece = assembly.take() if assembly.not_before_s <= now_s else None
+                    if piece is not None:
+                        return piece
+                if self._waiting:
+                    self._begin(self._waiting.popleft())
+                elif not self._active:
+                    self.changed.notify_all()
+                    return None
+                else:
+                    soonest_s = min(a.not_before_s for a in self._active) - now_s
+                    self.changed.wait(timeout=soonest_s if soonest_s > 0 else 0.5)
+        return None
+
+    def next_to_hash(self) -> Assembly | None:
+        """Wait for a content whose front moved or that is complete; None when there will be no more."""
+        with self.changed:
+            while not self.cancelled.is_set():
+                if self._to_hash:
+                    return self._to_hash.popleft()
+                if not self._waiting and all(a.finished for a in self._active):
+                    return None
+                self.changed.wait(timeout=0.5)
+        return None
+
+    def _begin(self, assembly: Assembly) -> None:
+        assembly.open()
+        self._active.append(assembly)
+        content = assembly.content
+        self.say(events.FileStarted(content.paths[0], content.size_bytes, assembly.kept_bytes))
+        self.settle(assembly)
+
+    def settle(self, assembly: Assembly) -> None:
+        """Hand a content that became complete to the hashers, and wake whoever waits."""
+        with self.changed:
+            if assembly.complete and not assembly.finished:
+                self.queue_hash(assembly)
+            self.changed.notify_all()
+
+    def queue_hash(self, assembly: Assembly) -> None:
+        """Ask for a content's hash to be advanced, unless somebody is on it."""
+        with self.changed:
+            if not assembly.hashing:
+                assembly.hashing = True
+                self._to_hash.append(assembly)
+                self.changed.notify_all()
+
+    def count(self, assembly: Assembly, count_bytes: int, fresh_bytes: int) -> None:
+        """Note bytes that came; new ones prove that the source is alive."""
+        with self.changed:
+            self.received_bytes += count_bytes
+            if fresh_bytes:
+                assembly.failures = 0
+                self._dead_in_a_row = 0
+        if fresh_bytes:
+            self.say(events.Advanced(assembly.content.paths[0], fresh_bytes))
+
+    def fail(self, assembly: Assembly, error: SetupError) -> None:
+        """Give up on a content.
+
+        A refusal or a full disk ends the whole run, and so do three contents in a row that nobody would send.
+        """
+        with self.changed:
+            if assembly.finished:
+                return
+            assembly.finished = True
+            assembly.queue = []
+            assembly.error = error
+            self._dead_in_a_row += isinstance(error, (StoppedError, UnavailableError))
+            dead = self._dead_in_a_row >= MOST_DEAD_IN_A_ROW
+            self.changed.notify_all()
+        self.say(events.FileFailed(assembly.content.paths[0], error.text.fill(**error.details())))
+        if dead or isinstance(error, (DeniedError, WriteError)):
+            self.stop(error)
+
+    def active(self) -> list[Assembly]:
+        """Return the contents under way."""
+        with self.changed:
+            return list(self._active)

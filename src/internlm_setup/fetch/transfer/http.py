@@ -1,0 +1,264 @@
+"""Bytes over HTTP: one request for one span, redirects followed by hand, every answer judged.
+
+A token goes to its hub's origin only. What may pass by waiting or asking again is `Again`; what will not is a
+`SetupError`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from internlm_setup.core.http import CAUSES, Network, diagnose, origin_of
+from internlm_setup.core.retry import TRY_LATER, asked_wait_s
+from internlm_setup.core.text import Text
+from internlm_setup.fetch.errors import BadRedirect, FileMissing, SizeMismatch, TokenRefused
+from internlm_setup.fetch.model import Location
+
+if TYPE_CHECKING:
+    import urllib3
+
+BLOCK_BYTES = 1 << 20
+MOST_REDIRECTS = 8
+FLOOR_BYTES_PER_S = 1024
+FLOOR_WINDOW_S = 20.0
+
+
+
+@dataclass
+class Again(Exception):
+    """This attempt failed; another may not.
+
+    Attributes:
+        reason: Why, for people.
+        wait_s: How long the server asked us to wait, if it did.
+        relocate: The URL is stale: ask the hub for a new one.
+    """
+
+    reason: Text
+    wait_s: float | None = None
+    relocate: bool = False
+
+
+class NoRanges(Exception):
+    """The server ignored the Range header: this content can only be had as one stream from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: `start` to `end` of a file of `size_bytes` (both may be unknown: the whole body)."""
+
+    hub: str
+    path: str
+    start: int
+    end: int | None
+    size_bytes: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is all of the file, so that no Range header is needed."""
+        return self.start == 0 and self.end == self.size_bytes
+
+
+@dataclass
+class Stream:
+    """An open answer. Iterate over it for blocks; `close` gives the connection back when the body was used up."""
+
+    response: urllib3.BaseHTTPResponse
+    host: str
+    wanted: Wanted
+    length_bytes: int | None
+    final: Location
+    etag: str | None
+    got_bytes: int = field(default=0, init=False)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self.got_bytes == self.length_bytes:
+            self.response.release_conn()
+        else:
+            self.response.close()
+
+    def blocks(self, cancelled: threading.Event) -> Iterator[bytes]:
+        """Yield blocks as they arrive, at most 1 MiB each, until the asked length.
+
+        Raises:
+            Again: The server closed early, stalled, or fell below the floor speed.
+        """
+        read: Any = getattr(self.response, "read1", None) or self.response._fp.read1  # type: ignore[attr-defined]  # noqa: SLF001  # urllib3 1.26
+        mark_s, mark_bytes = time.monotonic(), 0
+        while not cancelled.is_set():
+            left = BLOCK_BYTES if self.length_bytes is None else self.length_bytes - self.got_bytes
+            if left <= 0:
+                return
+            try:
+                block = read(min(BLOCK_BYTES, left))
+            except Exception as error:
+                raise _again(error) from error
+            if not block:
+                if self.length_bytes is None:
+                    return
+                raise Again(_CLOSED_EARLY)
+            if cancelled.is_set():
+                return
+            self.got_bytes += len(block)
+            yield block
+            now_s = time.monotonic()
+            if now_s - mark_s >= FLOOR_WINDOW_S:
+                if self.got_bytes - mark_bytes < FLOOR_BYTES_PER_S * FLOOR_WINDOW_S:
+                    raise Again(_TOO_SLOW)
+                mark_s, mark_bytes = now_s, self.got_bytes
+
+
+_CLOSED_EARLY = Text(en="the server closed the connection early", zh="服务器提前关闭了连接")
+_TOO_SLOW = Text(en="the server sends next to nothing", zh="服务器几乎没有发送数据")
+_CHANGED = Text(en="the file changed while it was fetched", zh="文件在下载过程中被更改")
+_EXPIRED = Text(en="the download link expired", zh="下载链接已过期")
+_STATUS = Text(en="the server answered {status}", zh="服务器应答 {status}")
+_OFF_RANGE = Text(en="the server sent another part than asked for", zh="服务器发送的不是所请求的部分")
+
+
+def _again(error: Exception) -> Exception:
+    """Turn a library's network exception into `Again` in our words; anything else stays what it is."""
+    found = diagnose(error)
+    if found is None:
+        return error
+    return Again(CAUSES[found[0]])
+
+
+class Fetcher:
+    """Opens streams, keeping connections. Safe for several threads."""
+
+    def __init__(self, network: Network, connections: int) -> None:
+        self._network = network
+        self._connections = connections
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def open(self, location: Location, wanted: Wanted) -> Stream:
+        """Ask for a span and judge the answer.
+
+        Raises:
+            Again: Worth another attempt.
+            NoRanges: The server sends only whole bodies, and a part was asked for.
+            SetupError: No use asking again.
+        """
+        url = location.url
+        for _ in range(MOST_REDIRECTS):
+            response = self._send(url, location, wanted)
+            headers = {k.lower(): v for k, v in response.headers.items()}
+            target = headers.get("location")
+            if not (300 <= response.status < 400 and response.status != 304 and target):
+                return _judge(response, headers, url, location, wanted)
+            response.drain_conn()
+            response.release_conn()
+            url = _next_hop(url, target, wanted.path)
+        raise BadRedirect(urlsplit(location.url).hostname or "", wanted.path, "itself")
+
+    def _send(self, url: str, location: Location, wanted: Wanted) -> urllib3.BaseHTTPResponse:
+        headers = {"User-Agent": self._network.user_agent, "Accept-Encoding": "identity"}
+        if not wanted.is_whole:
+            last = "" if wanted.end is None else str(wanted.end - 1)
+            headers["Range"] = f"bytes={wanted.start}-{last}"
+        if origin_of(url) == location.origin:
+            headers.update(location.headers)
+        try:
+            return self._pool(url).request(
+                "GET",
+                url,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except Exception as error:
+            raise _again(error) from error
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        origin = origin_of(url)
+        with self._lock:
+            if origin not in self._pools:
+                self._pools[origin] = self._network.pool(url, self._connections)
+            return self._pools[origin]
+
+
+def _next_hop(url: str, target: str, path: str) -> str:
+    """Resolve a redirect; only http(s), and never from https down to http."""
+    hop = urljoin(url, target)
+    scheme = urlsplit(hop).scheme.lower()
+    if scheme not in {"http", "https"} or (scheme == "http" and url.lower().startswith("https:")):
+        raise BadRedirect(urlsplit(url).hostname or "", path, f"{scheme}://{urlsplit(hop).hostname}")
+    return hop
+
+
+def _judge(
+    response: urllib3.BaseHTTPResponse,
+    headers: Mapping[str, str],
+    url: str,
+    location: Location,
+    wanted: Wanted,
+) -> Stream:
+    status = response.status
+    try:
+        if status not in {200, 206}:
+            raise _refusal(status, headers, origin_of(url) == location.origin, wanted)
+        length = _length(status, headers, wanted)
+    except BaseException:
+        response.close()
+        raise
+    same = origin_of(url) == location.origin
+    final = Location(url, origin_of(url), location.headers if same else {})
+    return Stream(response, urlsplit(url).hostname or "", wanted, length, final, headers.get("etag"))
+
+
+def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Wanted) -> Exception:
+    """Say what an error status means: a stale link, a busy server, a missing file, no permission."""
+    if status in {401, 403, 404, 410} and not at_hub:
+        return Again(_EXPIRED, relocate=True)
+    if status in {401, 403}:
+        return TokenRefused(wanted.hub, wanted.path, status, "`internlm-setup config show`")
+    if status in {404, 410}:
+        return FileMissing(wanted.hub, wanted.path, status)
+    if status == 416:
+        total = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
+        if total and wanted.size_bytes is not None and int(total[1]) != wanted.size_bytes:
+            return SizeMismatch(wanted.path, wanted.hub, wanted.size_bytes, int(total[1]))
+        return Again(_STATUS.fill(status=status), relocate=True)
+    wait_s = asked_wait_s(headers, time.time()) if status in TRY_LATER else None
+    return Again(_STATUS.fill(status=status), wait_s=wait_s, relocate=status not in TRY_LATER)
+
+
+def _length(status: int, headers: Mapping[str, str], wanted: Wanted) -> int | None:
+    """Return how many bytes to read from a good answer.
+
+    A 206, or a 200 that carries a matching Content-Range (as ModelScope sends), is a part; a bare 200 is the whole.
+    """
+    size = wanted.size_bytes
+    part = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", "").strip())
+    declared = headers.get("content-length", "")
+    if part is None:
+        if status == 206:
+            raise Again(_OFF_RANGE, relocate=True)
+        if not wanted.is_whole:
+            raise NoRanges
+        if declared.isdigit() and size is not None and int(declared) != size:
+            raise SizeMismatch(wanted.path, wanted.hub, size, int(declared))
+        return size if size is not None else (int(declared) if declared.isdigit() else None)
+    first, last, total = int(part[1]), int(part[2]), part[3]
+    if size is not None and total != "*" and int(total) != size:
+        raise SizeMismatch(wanted.path, wanted.hub, size, int(total))
+    if first != wanted.start or (wanted.end is not None and last >= wanted.end):
+        raise Again(_OFF_RANGE, relocate=True)
+    end = wanted.end if wanted.end is not None else last + 1
+    return end - first

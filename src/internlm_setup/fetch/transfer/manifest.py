@@ -1,0 +1,113 @@
+"""The record of what is in a folder: `manifest.json`, `SHA256SUMS`, and `finished.jsonl` while a run is under way.
+
+`finished.jsonl` gains one line a verified file, so that a killed run never hashes a finished file again; a run that
+ends well folds it into the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from internlm_setup.core.files import write_atomically, writing
+from internlm_setup.fetch.errors import BadManifest
+from internlm_setup.fetch.model import Proof
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One verified file as it was when it was put in place.
+
+    `proof` names the published hash it was checked against and `proof_from` whose it was; `source` sent the bytes.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    git_sha1: str | None
+    mtime_ns: int
+    proof: Proof
+    proof_from: str | None
+    source: str
+
+    def unchanged(self, folder: Path) -> bool:
+        """Say whether size and modification time on disk are still the recorded ones."""
+        try:
+            found = (folder / self.path).stat()
+        except OSError:
+            return False
+        return found.st_size == self.size_bytes and found.st_mtime_ns == self.mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a folder holds and where it came from."""
+
+    model: str
+    hub: str
+    repo: str
+    revision: str
+    commit: str | None
+    files: tuple[Entry, ...]
+
+
+def _entry(value: object) -> Entry:
+    if not isinstance(value, Mapping):
+        raise TypeError("an entry is not an object")
+    return Entry(**{f.name: value[f.name] for f in fields(Entry)})
+
+
+def read_manifest(state: Path) -> Manifest | None:
+    """Read a folder's manifest, or None when there is none.
+
+    Raises:
+        BadManifest: It is there and is not a manifest.
+    """
+    path = state / "manifest.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        head = {n: value[n] for n in ("model", "hub", "repo", "revision", "commit")}
+        return Manifest(**head, files=tuple(_entry(e) for e in value["files"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadManifest(str(path), f"{type(error).__name__}: {error}") from error
+
+
+def write_manifest(state: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` and `SHA256SUMS` (to be checked from the folder itself), then drop `finished.jsonl`."""
+    value = {"schema": SCHEMA, **asdict(manifest)}
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(state / "manifest.json", text.encode())
+    sums = "".join(f"{e.sha256}  {e.path}\n" for e in manifest.files)
+    write_atomically(state / "SHA256SUMS", sums.encode())
+    (state / "finished.jsonl").unlink(missing_ok=True)
+
+
+class Finished:
+    """The verified files of this run and of earlier ones that were cut off."""
+
+    def __init__(self, state: Path, known: Iterable[Entry]) -> None:
+        """Start from the manifest's entries and whatever `finished.jsonl` adds; a torn last line is ignored."""
+        self._path = state / "finished.jsonl"
+        self._lock = threading.Lock()
+        self.entries: dict[str, Entry] = {e.path: e for e in known}
+        if self._path.exists():
+            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    entry = _entry(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    continue
+                self.entries[entry.path] = entry
+
+    def add(self, entry: Entry) -> None:
+        """Record a file that is in place."""
+        with self._lock, writing(self._path):
+            self.entries[entry.path] = entry
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

@@ -1,0 +1,251 @@
+"""Who fetches what: a few threads take pieces, carry them to the disk, and have finished contents verified.
+
+Workers never talk to people; they tell events. Whatever happens, every recorded byte survives.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from internlm_setup.core.clock import Clock
+from internlm_setup.core.errors import SetupError
+from internlm_setup.core.http import Unreachable
+from internlm_setup.core.retry import backoff_s
+from internlm_setup.core.text import Text
+from internlm_setup.fetch.errors import HashMismatch, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
+from internlm_setup.fetch.transfer.board import Board
+from internlm_setup.fetch.transfer.http import Again, Fetcher, NoRanges, Wanted
+from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.plan import Content
+from internlm_setup.fetch.transfer.rate import RateLimit
+from internlm_setup.fetch.transfer.store import Store
+
+RECORD_BYTES = 256 << 10
+MOST_FAILURES = 5
+LONGEST_ASKED_WAIT_S = 120.0
+CHECKPOINT_EVERY_S = 15.0
+HASHERS = 2
+GOODBYE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one content: its entries, or the error."""
+
+    content: Content
+    entries: tuple[Entry, ...]
+    error: SetupError | None
+    kept_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a transfer runs. `jobs` is connections in all; `finished` gets each entry as soon as it is in place."""
+
+    jobs: int
+    limit: RateLimit
+    clock: Clock
+    tell: events.Listener
+    finished: Callable[[Entry], None]
+
+
+def transfer(
+    contents: Sequence[Content], store: Store, fetcher: Fetcher, options: Options
+) -> tuple[list[Outcome], int]:
+    """Fetch, verify and put in place.
+
+    Returns:
+        One outcome a content in the given order, and the bytes received in all.
+
+    Raises:
+        BaseException: Whatever interrupted the calling thread; everything recorded is kept.
+    """
+    assemblies = [Assembly(c, store, options.jobs) for c in contents]
+    board = Board(assemblies, options.tell, options.clock)
+    pool = _Pool(board, fetcher, options)
+    loops = [pool.work] * options.jobs + [pool.hash] * HASHERS
+    threads = [threading.Thread(target=pool.guard, args=(loop,), daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    try:
+        pool.wait(threads)
+    finally:
+        board.stop()
+        give_up_s = time.monotonic() + GOODBYE_S
+        for thread in threads:
+            thread.join(timeout=max(0.0, give_up_s - time.monotonic()))
+        kept = [a.kept_bytes for a in assemblies]
+        for assembly in assemblies:
+            if assembly.partial is not None:
+                assembly.partial.close()
+    fatal = board.fatal
+    if fatal is not None and not isinstance(fatal, SetupError):
+        raise fatal
+    outcomes = [
+        Outcome(a.content, a.entries, None if a.entries else a.error or fatal, k)
+        for a, k in zip(assemblies, kept, strict=True)
+    ]
+    return outcomes, board.received_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What the threads run."""
+
+    board: Board
+    fetcher: Fetcher
+    options: Options
+
+    def guard(self, loop: Callable[[], None]) -> None:
+        """Hand whatever a thread dies of to the calling thread, instead of hanging the run."""
+        try:
+            loop()
+        except BaseException as error:  # noqa: BLE001  # raised again by `transfer`
+            self.board.stop(error)
+
+    def wait(self, threads: list[threading.Thread]) -> None:
+        """Wait in short steps, so that a signal is seen, and sync to the disk now and then."""
+        clock = self.options.clock
+        next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
+        while any(t.is_alive() for t in threads):
+            with self.board.changed:
+                self.board.changed.wait(timeout=0.2)
+            if clock.monotonic() >= next_checkpoint_s:
+                for assembly in self.board.active():
+                    if assembly.partial is not None and not assembly.complete:
+                        assembly.partial.checkpoint()
+                next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
+
+    def work(self) -> None:
+        """Carry pieces until there are none."""
+        while (piece := self.board.next_piece()) is not None:
+            assembly = piece.assembly
+            try:
+                self._carry(piece)
+            except NoRanges:
+                with self.board.changed:
+                    assembly.one_stream()
+                    assembly.give_back(piece)
+            except Again as error:
+                self._retry(piece, error)
+            except SetupError as error:
+                with self.board.changed:
+                    assembly.in_flight -= 1
+                self.board.fail(assembly, error)
+            else:
+                with self.board.changed:
+                    assembly.give_back(piece)
+            self.board.settle(assembly)
+
+    def _carry(self, piece: Piece) -> None:
+        """Move one piece from its source to the disk."""
+        assembly, content = piece.assembly, piece.assembly.content
+        try:
+            location = assembly.where()
+        except Unreachable as error:
+            raise Again(error.cause, relocate=True) from error
+        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, piece.end, content.size_bytes)
+        recorded = piece.at
+        cancelled = self.board.cancelled
+        with self.fetcher.open(location, wanted) as stream:
+            assembly.learned(stream.final)
+            try:
+                for block in stream.blocks(cancelled):
+                    self.options.limit.take(len(block), cancelled)
+                    fresh = assembly.store_block(piece, block)
+                    self.board.count(assembly, len(block), fresh)
+                    if piece.at - recorded >= RECORD_BYTES:
+                        self._record(assembly, recorded, piece.at)
+                        recorded = piece.at
+            finally:
+                self._record(assembly, recorded, piece.at)
+
+    def _record(self, assembly: Assembly, start: int, end: int) -> None:
+        """Journal a written span, and let the hash follow when the front has moved far enough."""
+        if assembly.partial is None or assembly.hasher is None or start >= end:
+            return
+        assembly.partial.record(start, end)
+        if assembly.partial.prefix_bytes - assembly.hasher.position >= HASH_STEP_BYTES:
+            self.board.queue_hash(assembly)
+
+    def _retry(self, piece: Piece, error: Again) -> None:
+        """Wait and try again, up to five failures in a row without a new byte.
+
+        Connections of one content that fail together count as one failure.
+        """
+        assembly, clock = piece.assembly, self.options.clock
+        asked_s = error.wait_s or 0.0
+        with self.board.changed:
+            lost = len(assembly.small or b"")
+            assembly.give_back(piece)
+            assembly.forget()
+            if assembly.not_before_s > clock.monotonic():
+                return
+            assembly.failures += 1
+            wait_s = max(asked_s, backoff_s(assembly.failures))
+            assembly.not_before_s = clock.monotonic() + wait_s
+        path = assembly.content.paths[0]
+        if lost:
+            self.board.say(events.Advanced(path, -lost))
+        if assembly.failures >= MOST_FAILURES or asked_s > LONGEST_ASKED_WAIT_S:
+            self.board.fail(assembly, _gave_up(assembly, error.reason))
+        else:
+            self.board.say(events.Retrying(path, error.reason, wait_s))
+
+    def hash(self) -> None:
+        """Follow the fronts of growing files, and finish those that are complete, until there are none."""
+        while (assembly := self.board.next_to_hash()) is not None:
+            try:
+                if assembly.complete:
+                    self._finish(assembly)
+                elif assembly.hasher is not None and assembly.partial is not None:
+                    assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
+            except SetupError as error:
+                self.board.fail(assembly, error)
+            with self.board.changed:
+                assembly.hashing = False
+            self.board.settle(assembly)
+
+    def _finish(self, assembly: Assembly) -> None:
+        path = assembly.content.paths[0]
+        self.board.say(events.Verifying(path))
+        try:
+            entries = assembly.finish(self.board.cancelled)
+        except HashMismatch as error:
+            self._fetch_anew(assembly, error)
+            return
+        if entries is None:
+            return
+        for entry in entries:
+            self.options.finished(entry)
+        with self.board.changed:
+            assembly.entries = tuple(entries)
+            assembly.finished = True
+        for entry in entries:
+            self.board.say(events.FileFinished(entry.path, entry.size_bytes, entry.proof))
+
+    def _fetch_anew(self, assembly: Assembly, error: HashMismatch) -> None:
+        """Fetch a corrupt content once more, from the next source where there is one."""
+        path = assembly.content.paths[0]
+        self.board.say(events.Advanced(path, -(assembly.content.size_bytes or 0)))
+        assembly.mismatches += 1
+        if assembly.mismatches > 1:
+            raise error
+        with self.board.changed:
+            assembly.turn += 1
+            assembly.forget()
+            assembly.open()
+        self.board.say(events.Retrying(path, error.text.fill(**error.details()), 0.0))
+
+
+def _gave_up(assembly: Assembly, reason: Text) -> SetupError:
+    """Say whether something is kept for next time."""
+    path, hub, kept = assembly.content.paths[0], assembly.source.hub, assembly.kept_bytes
+    if kept:
+        return TransferStopped(path, hub, reason, f"{kept / (1 << 20):.1f} MiB")
+    return TransferFailed(path, hub, reason)

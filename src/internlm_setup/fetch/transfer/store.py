@@ -1,0 +1,197 @@
+"""Where bytes wait until they are verified: `DIR/.internlm-setup/`, partial files and their journals.
+
+Nothing partial is ever visible under its final name; `Partial.commit` is the only way there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from internlm_setup.core.files import sync_folder, writing
+from internlm_setup.fetch.errors import DestinationBusy, FileInTheWay
+from internlm_setup.fetch.transfer.journal import Journal
+from internlm_setup.fetch.transfer.plan import STATE_FOLDER
+from internlm_setup.fetch.transfer.spans import Span, Spans
+
+
+class Partial:
+    """One content being put together in a sparse file beside a journal.
+
+    Safe for several threads: positioned writes, and a lock around the journal.
+    """
+
+    def __init__(self, folder: Path, key: str, size_bytes: int | None) -> None:
+        """Open the partial file of this content, or begin one of its full length."""
+        self.path = folder / f"{key}.bytes"
+        self.size_bytes = size_bytes
+        self._journal_path = folder / f"{key}.pieces"
+        self._lock = threading.Lock()
+        with writing(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                self._journal_path.unlink(missing_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._fd = os.open(self.path, flags, 0o644)
+            if size_bytes is not None and os.fstat(self._fd).st_size != size_bytes:
+                os.ftruncate(self._fd, size_bytes)
+            self._journal = Journal(self._journal_path, f"{key}:{size_bytes}")
+            if size_bytes is None:
+                self._journal.spans = Spans()
+            if list(self._journal.spans):
+                self.checkpoint()
+
+    @property
+    def present_bytes(self) -> int:
+        """How many bytes are here."""
+        with self._lock:
+            return self._journal.spans.size_bytes
+
+    @property
+    def prefix_bytes(self) -> int:
+        """How many bytes are here from the start without a hole."""
+        with self._lock:
+            return self._journal.spans.prefix_bytes
+
+    def holes(self, start: int, end: int) -> list[Span]:
+        """Return what is still missing between two offsets."""
+        with self._lock:
+            return self._journal.spans.holes(start, end)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write bytes at an offset; they count only once `record` has been told."""
+        view = memoryview(data)
+        with writing(self.path):
+            if hasattr(os, "pwrite"):
+                while view:
+                    count = os.pwrite(self._fd, view, offset)
+                    view, offset = view[count:], offset + count
+                return
+            with self._lock:  # Windows has no positioned write
+                os.lseek(self._fd, offset, os.SEEK_SET)
+                while view:
+                    view = view[os.write(self._fd, view) :]
+
+    def record(self, start: int, end: int) -> None:
+        """Note in the journal that these bytes were written."""
+        with self._lock, writing(self._journal_path):
+            self._journal.record(start, end)
+
+    def checkpoint(self) -> None:
+        """Make everything recorded so far survive a power cut."""
+        with self._lock, writing(self.path):
+            os.fsync(self._fd)
+            self._journal.checkpoint()
+
+    def close(self) -> None:
+        """Let go of the files; what is recorded stays."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._journal.close()
+                self._fd = -1
+
+    def discard(self) -> None:
+        """Forget the bytes: they were not what was promised."""
+        self.close()
+        with writing(self.path):
+            self._journal_path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+
+    def commit(self, target: Path) -> None:
+        """Move the verified bytes to their final name, durably; the journal goes."""
+        with writing(target):
+            os.fsync(self._fd)
+        self.close()
+        with writing(target):
+            self.path.replace(target)
+            self._journal_path.unlink(missing_ok=True)
+            sync_folder(target.parent)
+
+
+class Store:
+    """A destination folder and our state folder inside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / STATE_FOLDER
+        self._partials = self.state / "partial"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the destination for one run.
+
+        Raises:
+            DestinationBusy: Another run has it.
+        """
+        import filelock
+
+        with writing(self.state):
+            self.state.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.state / "lock")
+        try:
+            with writing(self.state / "lock"):
+                lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise DestinationBusy(str(self.folder)) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def partial(self, key: str, size_bytes: int | None) -> Partial:
+        """Open or begin the partial file of a content."""
+        return Partial(self._partials, key, size_bytes)
+
+    def present_bytes(self, key: str, size_bytes: int | None) -> int:
+        """How much of a content an earlier run left here, without creating anything."""
+        if not (self._partials / f"{key}.bytes").exists():
+            return 0
+        partial = self.partial(key, size_bytes)
+        partial.close()
+        return partial.present_bytes
+
+    def target(self, path: str) -> Path:
+        """Return where a listed path lands, its folder made.
+
+        Raises:
+            FileInTheWay: A symbolic link or a file on the way leads elsewhere.
+        """
+        target = self.folder / path
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise FileInTheWay(str(target.parent))
+        return target
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small verified file whole, durably, under its final name."""
+        target = self.target(path)
+        waiting = self._partials / f"small-{threading.get_ident()}"
+        with writing(target):
+            self._partials.mkdir(parents=True, exist_ok=True)
+            with waiting.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            waiting.replace(target)
+
+    def duplicate(self, path: str, other: str) -> None:
+        """Copy a file that is in place to a second name for the same content."""
+        target = self.target(other)
+        waiting = self._partials / f"small-{threading.get_ident()}"
+        with writing(target):
+            self._partials.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.folder / path, waiting)
+            with waiting.open("rb+") as file:
+                os.fsync(file.fileno())
+            waiting.replace(target)
+
+    def tidy(self) -> None:
+        """Remove the partial folder when nothing waits in it."""
+        with suppress(OSError):
+            self._partials.rmdir()

@@ -1,0 +1,106 @@
+"""Hashing: in order, from the file itself, so that it may run behind the download and after a resume alike."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from internlm_setup.fetch.model import Proof
+
+BLOCK_BYTES = 4 << 20
+
+
+class Digest:
+    """sha256, and the git blob sha1 where asked for, of bytes fed in order."""
+
+    def __init__(self, size_bytes: int | None, *, git: bool) -> None:
+        """Start a digest; `git` needs the size, since git hashes it first."""
+        self._sha256 = hashlib.sha256()
+        self._git = None
+        if git and size_bytes is not None:
+            self._git = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed the next bytes."""
+        self._sha256.update(data)
+        if self._git is not None:
+            self._git.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 so far, in hex."""
+        return self._sha256.hexdigest()
+
+    @property
+    def git_sha1(self) -> str | None:
+        """The git blob hash so far, in hex, where it was asked for."""
+        return None if self._git is None else self._git.hexdigest()
+
+
+def judge(
+    digest: Digest, sha256: str | None, git_sha1: str | None
+) -> tuple[bool, Proof]:
+    """Compare a finished digest with what was published.
+
+    Returns:
+        Whether nothing contradicts it, and which published hash proves it (`none` when none was published).
+    """
+    if sha256 is not None:
+        return digest.sha256 == sha256, "sha256"
+    if git_sha1 is not None:
+        return digest.git_sha1 == git_sha1, "git-sha1"
+    return True, "none"
+
+
+class FileHasher:
+    """Follows the growing front of one file. Only one thread may advance it at a time."""
+
+    def __init__(self, path: Path, size_bytes: int | None, *, git: bool) -> None:
+        self.path = path
+        self.digest = Digest(size_bytes, git=git)
+        self.position = 0
+
+    def advance(self, to: int, cancelled: threading.Event) -> None:
+        """Hash what is between the last position and `to`; stops early when cancelled."""
+        if self.position >= to:
+            return
+        buffer = bytearray(min(BLOCK_BYTES, to - self.position))
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.position)
+            while self.position < to and not cancelled.is_set():
+                view = memoryview(buffer)[: to - self.position]
+                count = file.readinto(view)
+                if not count:
+                    return
+                self.digest.update(view[:count])
+                self.position += count
+
+
+def hash_file(
+    path: Path,
+    *,
+    git: bool,
+    cancelled: threading.Event | None = None,
+    read: Callable[[int], None] | None = None,
+) -> Digest:
+    """Hash a whole file that is on disk.
+
+    Args:
+        path: The file.
+        git: Whether the git blob hash is wanted too.
+        cancelled: Set to stop early; the digest is then of a part only.
+        read: Told the bytes read, for progress.
+    """
+    size_bytes = path.stat().st_size
+    hasher = FileHasher(path, size_bytes, git=git)
+    stop = cancelled or threading.Event()
+    while hasher.position < size_bytes and not stop.is_set():
+        before = hasher.position
+        hasher.advance(min(size_bytes, before + 16 * BLOCK_BYTES), stop)
+        if hasher.position == before:
+            break
+        if read is not None:
+            read(hasher.position - before)
+    return hasher.digest
