@@ -20,15 +20,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
-VENV, TOOLS = ROOT / ".venv", ROOT / ".tools"
+VENV, TOOLS, CONSTRAINTS = ROOT / ".venv", ROOT / ".tools", ROOT / "constraints.txt"
 MARK, LOG = VENV / "internlm-setup.json", TOOLS / "bootstrap.log"
-CONSTRAINTS = ROOT / "constraints.txt"
 WINDOWS = os.name == "nt"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if WINDOWS else (VENV / "bin", "")
 PYTHON = str(BIN / ("python" + SUFFIX))
+# What `.venv` is made with: never its own Python, because that one may be about to go.
+BASE = sys.executable if Path(sys.prefix) != VENV else str(Path(sys.base_prefix, "bin", "python3"))
 OLDEST_PYTHON, OLDEST_PIP = (3, 10), (22, 3)  # the first pip that knows `--python`
 FAILED, USAGE, UNAVAILABLE, CANNOT_WRITE, INTERRUPTED, TERMINATED = 1, 2, 69, 73, 130, 143
 
@@ -37,99 +38,72 @@ VERBS = {
     "tour": ([], [str(BIN / ("internlm-setup" + SUFFIX)), "tour"]),
     "test": (["test"], [PYTHON, "-m", "pytest", "-m", "not full"]),
 }
-# Time-out in seconds and retries. The user's index gets little: 15 s show that nobody answers.
-PATIENCE = {False: ("7", "1"), True: ("10", "3")}
 OUT_OF_REACH = re.compile(
     r"connection broken by|Max retries exceeded|(NewConnection|Connection|Proxy|SSL)Error|timed out"
     r"|(Connect|Read)Timeout|Connection (refused|reset)|No route to host|Network is unreachable"
     r"|name resolution|Name or service not known|getaddrinfo failed|nodename nor servname|50\d Serv"
 )
 UNRESOLVED = re.compile(r"ResolutionImpossible|No matching distribution|conflicting dependencies")
-LANGUAGE_FROM = ("INTERNLM_SETUP_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def say(en: str, zh: str, **fields: object) -> None:
     """Tell the person one thing on stderr, in the language the installed command would choose."""
-    asked = [os.environ.get(name) or "C" for name in LANGUAGE_FROM]
-    locale = next((value for value in asked if value.split(".")[0] not in {"C", "POSIX"}), "en")
-    words = (zh if locale.lower().startswith("zh") else en).format(**fields) + "\n"
+    asked = map(os.environ.get, ("INTERNLM_SETUP_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((one for one in asked if one and one.split(".")[0] not in {"C", "POSIX"}), "en")
+    words = (zh if locale.lower().startswith("zh") else en).format(**fields)
     encoding = sys.stderr.encoding or "ascii"  # a console that lacks a character gets a `?`
-    sys.stderr.write(words.encode(encoding, "replace").decode(encoding))
-    sys.stderr.flush()
+    print(words.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
 
 
-def fail(code: int, en: str, zh: str, **fields: object) -> NoReturn:
-    """Say why this cannot go on, and end."""
-    say(en, zh, **fields)
+def fail(code: int, en: str, zh: str, said: str = "", **fields: object) -> NoReturn:
+    """Say why this cannot go on, with the last of what a program said, and end."""
+    lines = ["\n", *said.rstrip().splitlines()[-10:], str(LOG)] if said else []
+    say(en + "{said}", zh + "{said}", said="\n    ".join(lines), **fields)
     sys.exit(code)
 
 
 def answer(command: "list[str]") -> str:
     """Return what a short program prints, or nothing when it fails or is not there."""
     try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode("utf-8", "replace")
+        said = subprocess.check_output(command, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def newer_python() -> str:
-    """Return a Python of this machine that is new enough, tested versions first, or nothing."""
-    code = "import sys; print(sys.executable if sys.version_info >= (3, 10) else '')"
-    for version in ("3.13", "3.12", "3.11", "3.10", "3.14", "3.15"):
-        command = ["py", "-" + version] if WINDOWS else ["python" + version]
-        found = answer([*command, "-c", code]).strip()
-        if found:
-            return found
-    return ""
+    return said.decode("utf-8", "replace").strip()
 
 
 def hand_over(command: "list[str]") -> int:
     """Run the program that the person came for; return its exit code as a shell would give it."""
     child = subprocess.Popen(command)
-    # A terminal sends Ctrl-C to the child as well; what is sent to us alone must reach it.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends Ctrl-C to the child as well
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     code = child.wait()
     return 128 - code if code < 0 else code
 
 
 def work(command: "list[str]", env: "dict[str, str] | None" = None) -> "tuple[int, str]":
-    """Run a program whose output goes to the log; on a terminal, count the seconds meanwhile.
+    """Run a program with its output in the log; return its exit code and all that it said.
 
-    It inherits the lock: the next bootstrap waits for a pip that outlives a killed one.
-
-    Returns:
-        The exit code, and all that the program said.
+    On a terminal the seconds are counted meanwhile. The program inherits the lock: should it
+    outlive a bootstrap that was killed, the next one waits for it.
     """
     begun = time.monotonic()
     with LOG.open("ab+") as log:
         start = log.seek(0, os.SEEK_END)
         child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=env,
-            close_fds=False,
-            start_new_session=not WINDOWS,
-        )
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env,
+            close_fds=False, start_new_session=not WINDOWS,
+        )  # fmt: skip
         try:
             while child.poll() is None:
                 time.sleep(0.1)
                 if sys.stderr.isatty():
-                    sys.stderr.write("\r  " + str(int(time.monotonic() - begun)) + " s \r")
-                    sys.stderr.flush()
+                    os.write(2, b"\r  %d s \r" % (time.monotonic() - begun))
         finally:
             if child.poll() is None and sys.platform != "win32":
                 os.killpg(child.pid, signal.SIGTERM)  # pip works in a child of its own
             child.wait()
         log.seek(start)
         return child.returncode, log.read().decode("utf-8", "replace")
-
-
-def tail(said: str) -> str:
-    """Return the last lines of a program's output, indented, and where the rest is."""
-    return "\n    ".join(["\n", *said.rstrip().splitlines()[-10:], "... " + str(LOG)])
 
 
 def take_lock() -> int:
@@ -140,20 +114,8 @@ def take_lock() -> int:
         import fcntl  # noqa: PLC0415  Windows has none
 
         os.set_inheritable(lock, True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            say("Waiting for another bootstrap in this folder", "等待本目录中的另一个 bootstrap")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
-
-
-def base_python() -> str:
-    """Return the Python to build on: this one, or its origin when `.venv` itself is running."""
-    if Path(sys.prefix).resolve() != VENV:
-        return sys.executable
-    name = "python.exe" if WINDOWS else "bin/python{}.{}".format(*sys.version_info)
-    return str(Path(sys.base_prefix) / name)
 
 
 class Pip:
@@ -161,34 +123,34 @@ class Pip:
 
     def __init__(self) -> None:
         self.isolated = False
-        self.words = [base_python(), "-m", "pip"]
+        self.words = [BASE, "-m", "pip"]
 
     def is_new(self) -> bool:
         """Tell whether this pip runs and can install into another environment."""
         found = re.match(r"pip (\d+)\.(\d+)", answer([*self.words, "--version"]))
-        return bool(found) and tuple(map(int, found.groups())) >= OLDEST_PIP
+        return found is not None and tuple(map(int, found.groups())) >= OLDEST_PIP
 
     def find(self) -> None:
         """Settle which pip it is: Python's own, one fetched before or now, or ensurepip's."""
         own, kept, partial = self.words, TOOLS / "pip", TOOLS / "pip.partial"
         if not self.is_new():
-            self.words = [own[0], str(kept / "pip")]
-        if not self.is_new() and answer([*own, "--version"]):
+            self.words = [BASE, str(kept / "pip")]
+        if self.is_new():
+            self.words += ["--python", PYTHON]
+        elif answer([*own, "--version"]):
             say("Fetching a newer pip into .tools/pip", "正在把较新的 pip 装入 .tools/pip")
             shutil.rmtree(str(partial), ignore_errors=True)
             shutil.rmtree(str(kept), ignore_errors=True)
-            self.words, fetched = own, self.words
+            self.words = own
             self.install(["--target", str(partial), "pip>=22.3"], [])
             partial.rename(kept)
-            self.words = fetched
-        elif not self.is_new():
-            if work([PYTHON, "-m", "ensurepip"])[0]:
-                how = "`apt-get install python3-pip`, `dnf install python3-pip`, `apk add py3-pip`"
-                en = "`{python}` has no pip\n\nInstall it ({how}), then run this again"
-                zh = "`{python}` 没有 pip\n\n请先安装（{how}），再运行本命令"
-                fail(UNAVAILABLE, en, zh, python=own[0], how=how)
+            self.words = [BASE, str(kept / "pip"), "--python", PYTHON]
+        else:
             self.words = [PYTHON, "-m", "pip"]
-        self.words += ["--python", PYTHON]
+            if work([PYTHON, "-m", "ensurepip"])[0]:
+                en = "`{python}` has no pip\n\nInstall it (`apt-get install python3-pip`, `{how}`)"
+                zh = "`{python}` 没有 pip\n\n请先安装（`apt-get install python3-pip`、`{how}`）"
+                fail(UNAVAILABLE, en, zh, python=BASE, how="dnf install python3-pip")
 
     def install(self, wanted: "list[str]", limits: "list[str]") -> None:
         """Install, going on without the limits or the user's configuration where that may help."""
@@ -202,32 +164,28 @@ class Pip:
                 en = "The configured package index is out of reach; retrying with `pip --isolated`"
                 say(en, "配置的软件包索引连不上；改用 `pip --isolated` 再试一次")
             elif OUT_OF_REACH.search(said):
-                en = "No package index is in reach; check the network or the proxy{said}"
-                fail(UNAVAILABLE, en, "连不上任何软件包索引；请检查网络或代理{said}", said=tail(said))
+                en = "No package index is in reach; check the network or the proxy"
+                fail(UNAVAILABLE, en, "连不上任何软件包索引；请检查网络或代理", said)
             elif limits and UNRESOLVED.search(said):
                 limits = []
                 en = "The versions in constraints.txt cannot all be had here; going on without them"
                 say(en, "这里装不齐 constraints.txt 中的版本；不加约束继续")
             else:
-                fail(FAILED, "pip failed{said}", "pip 失败{said}", said=tail(said))
+                fail(FAILED, "pip failed", "pip 失败", said)
 
     def settings(self) -> "tuple[list[str], dict[str, str]]":
-        """Return options and environment for one install.
-
-        The pip that fetches build tools is a child that reads environment and configuration again,
-        but gets few of our options: so all is said in both places.
-        """
+        """Return options, and an environment that says the same to the pip which pip starts."""
         env = dict(os.environ)
-        authorities = env.get("PIP_CERT") or env.get("SSL_CERT_FILE")
-        if authorities:  # an older pip, or an isolated one, knows this name only
-            env.setdefault("REQUESTS_CA_BUNDLE", authorities)
+        if env.get("PIP_CERT") or env.get("SSL_CERT_FILE"):  # an older or isolated pip needs this
+            env.setdefault("REQUESTS_CA_BUNDLE", env.get("PIP_CERT") or env["SSL_CERT_FILE"])
         if self.isolated:
             env = {name: env[name] for name in env if not name.startswith("PIP_")}
             env["PIP_CONFIG_FILE"] = os.devnull
-        wait, retries = PATIENCE[self.isolated]
-        env.update(PIP_TIMEOUT=wait, PIP_DEFAULT_TIMEOUT=wait, PIP_RETRIES=retries, PIP_USER="0")
-        options = ["--no-input", "--disable-pip-version-check", "--timeout", wait, "--retries"]
-        return [*options, retries, *["--isolated"] * self.isolated], env
+        # The user's index gets little: 15 s show that nobody answers.
+        wait, again = ("10", "3") if self.isolated else ("7", "1")
+        env.update(PIP_TIMEOUT=wait, PIP_DEFAULT_TIMEOUT=wait, PIP_RETRIES=again, PIP_USER="0")
+        options = "--no-input --disable-pip-version-check --timeout {} --retries {}"
+        return options.format(wait, again).split() + ["--isolated"] * self.isolated, env
 
 
 def prepare(extras: "list[str]") -> None:
@@ -238,91 +196,88 @@ def prepare(extras: "list[str]") -> None:
     """
     inputs = [path.read_bytes() for path in (ROOT / "pyproject.toml", CONSTRAINTS) if path.exists()]
     want = {
-        "way": 1,
         "done": True,
         "root": str(ROOT),
-        "sources": hashlib.sha256(b"\0".join(inputs)).hexdigest(),
+        "sources": hashlib.sha256(b"\0".join([b"1", *inputs])).hexdigest(),
         "python": platform.python_version() + " " + sys.base_prefix,
     }
     have = json.loads(MARK.read_text(encoding="utf-8")) if MARK.exists() else {}
-    fresh = dict(have, extras=0) == dict(want, extras=0) and bool(answer([PYTHON, "-c", "print(1)"]))
-    if fresh and set(extras) <= set(have["extras"]):
+    there = have.pop("extras", [])
+    fresh = have == want and answer([PYTHON, "-c", "print(1)"])
+    if fresh and set(extras) <= set(there):
         return
-    want["extras"] = sorted({*extras, *(have["extras"] if fresh else [])})
-    if fresh:
-        write_mark(dict(want, done=False))
-    else:
-        make_venv(dict(want, done=False))
+    extras = sorted({*extras, *(there if fresh else [])})
+    if not fresh:
+        make_venv()
+    write_mark({})
     pip = Pip()
     pip.find()
     say("Installing the project and what it needs", "正在安装本项目及其依赖")
-    project = str(ROOT) + ("[" + ",".join(want["extras"]) + "]" if want["extras"] else "")
+    project = str(ROOT) + ("[" + ",".join(extras) + "]" if extras else "")
     pip.install(["-e", project], ["-c", str(CONSTRAINTS)] if CONSTRAINTS.exists() else [])
-    write_mark(want)
+    write_mark(dict(want, extras=extras))
 
 
-def write_mark(made_from: "dict[str, Any]") -> None:
-    """Replace the mark in one step."""
+def write_mark(made_from: "dict[str, object]") -> None:
+    """Replace the mark in one step; an empty one says that the work is not done."""
     partial = MARK.with_suffix(".partial")
     partial.write_text(json.dumps(made_from), encoding="utf-8")
     partial.replace(MARK)
 
 
-def make_venv(made_from: "dict[str, Any]") -> None:
+def make_venv() -> None:
     """Make an empty `.venv` in place of a stale one; one that is not ours is kept aside."""
+    say("Making .venv", "正在建立 .venv")
     if VENV.exists():
-        doomed = TOOLS / time.strftime("venv-%Y%m%d-%H%M%S")
-        ours = MARK.exists()
-        VENV.rename(doomed)  # in one step: half a `.venv` would look like another's
+        old, ours = TOOLS / time.strftime("venv-%Y%m%d-%H%M%S"), MARK.exists()
+        VENV.rename(old)  # in one step: half a `.venv` would look like another's
         if ours:
-            say("Making .venv anew: it was unfinished or out of date", "重建 .venv：未建完或已过时")
-            shutil.rmtree(str(doomed), ignore_errors=True)
+            shutil.rmtree(str(old), ignore_errors=True)
         else:
-            say("Making .venv; yours is now {path}", "建立 .venv；原有的移到 {path}", path=doomed)
-    else:
-        say("Making .venv", "建立 .venv")
+            say("The .venv that was here is now {old}", "原有的 .venv 已移到 {old}", old=old)
     VENV.mkdir()
-    write_mark(made_from)
-    command = [base_python(), "-m", "venv", "--without-pip", str(VENV)]
+    write_mark({})
+    command = [BASE, "-m", "venv", "--without-pip", str(VENV)]
     code, said = work(command)
     if code:
-        en = "`{command}` failed{said}\n\nOn Debian and Ubuntu: `apt-get install python3-venv`"
-        zh = "`{command}` 失败{said}\n\nDebian 和 Ubuntu：`apt-get install python3-venv`"
-        fail(FAILED, en, zh, command=" ".join(command), said=tail(said))
+        en = "`{command}` failed; on Debian and Ubuntu `apt-get install python3-venv` may help"
+        zh = "`{command}` 失败；在 Debian 和 Ubuntu 上可试 `apt-get install python3-venv`"
+        fail(FAILED, en, zh, said, command=" ".join(command))
 
 
 def show_path() -> None:
     """Print the line that puts the command on PATH, for the person's own shell first."""
     quoted = shlex.quote(str(BIN))
-    lines = {
-        "sh": "export PATH=" + quoted + ':"$PATH"',
-        "fish": "set -gx PATH " + quoted + " $PATH",
-        "PowerShell": "$env:PATH = '" + str(BIN).replace("'", "''") + os.pathsep + "' + $env:PATH",
-    }
-    own = "fish" if os.environ.get("SHELL", "").endswith("fish") else "sh"
-    line = lines.pop("PowerShell" if WINDOWS else own)
+    windows = "$env:PATH = '" + str(BIN).replace("'", "''") + os.pathsep + "' + $env:PATH"
+    lines = {"sh": "export PATH=" + quoted + ':"$PATH"', "PowerShell": windows}
+    lines["fish"] = "set -gx PATH " + quoted + " $PATH"
+    own = "PowerShell" if WINDOWS else Path(os.environ.get("SHELL", "sh")).name
+    line = lines.pop(own if own in lines else "sh")
     en = "\nTo call `internlm-setup` by its name in this shell:\n\n    {line}\n"
     say(en, "\n在当前终端里可直接使用 `internlm-setup`：\n\n    {line}\n", line=line)
     for shell, other in lines.items():
-        say("{shell}: {line}", "{shell}：{line}", shell=shell, line=other)
+        say(*["{shell}: {line}"] * 2, shell=shell, line=other)
 
 
-def refuse_or_renew(words: "list[str]") -> int:
-    """Run this file again with a newer Python of this machine, or say how to get one."""
-    newer, here = newer_python(), platform.python_version()
-    if newer:
-        say("Python {0} is too old; using {1}", "Python {0} 太旧；改用 {1}", **{"0": here, "1": newer})
-        return hand_over([newer, str(Path(__file__).resolve()), *words])
-    en = "Python 3.10 or newer is needed; found {here}\n\nInstall one, for instance: {how}"
-    zh = "需要 Python 3.10 或更新；现有 {here}\n\n请先安装，例如：{how}"
-    how = "`apt-get install python3.11`, `dnf install python3.11`, `brew install python`"
-    fail(UNAVAILABLE, en, zh, here=here, how=how)
+def with_newer_python(words: "list[str]") -> int:
+    """Run this file again with a newer Python, tested versions first, or say how to get one."""
+    here = platform.python_version()
+    code = "import sys; print(sys.executable if sys.version_info >= (3, 10) else '')"
+    for version in ("3.13", "3.12", "3.11", "3.10", "3.14", "3.15"):
+        command = ["py", "-" + version] if WINDOWS else ["python" + version]
+        found = answer([*command, "-c", code])
+        if found:
+            say(*["Python {here} -> {it}"] * 2, here=here, it=found)
+            return hand_over([found, str(Path(__file__).resolve()), *words])
+    en = "Python 3.10 or newer is needed; found {here}\n\nInstall one, for instance: `{how}`"
+    zh = "需要 Python 3.10 或更新；现有 {here}\n\n请先安装，例如：`{how}`"
+    fail(UNAVAILABLE, en, zh, here=here, how="apt-get install python3.11")
 
 
 def main(words: "list[str]") -> int:
     """Do what the verb says; return the exit code of the program it ends in."""
     if sys.version_info < OLDEST_PYTHON:
-        return refuse_or_renew(words)
+        return with_newer_python(words)
     if not words or words[0] not in VERBS:
         say(*["usage: python3 bootstrap.py {verbs} [...]"] * 2, verbs="|".join(VERBS))
         return 0 if words[:1] in (["-h"], ["--help"]) else USAGE

@@ -1,12 +1,12 @@
 """The command line: the only package that prints, asks or exits.
 
-`main` chooses the language, lifts the options every command has, runs one command, and turns whatever comes out into
-a message and an exit code. It is the one handler; no command catches errors to print them.
+`main` chooses the language, lifts the options every command has, runs one command, and turns
+whatever comes out into a message and an exit code. It is the one handler; no command catches errors
+to print them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from internlm_setup.cli.session import Session
     from internlm_setup.core.errors import SetupError
 
-# What a shell says of a program that wrote to a closed pipe (128 + SIGPIPE): `internlm-setup … | head` is no failure
-# of ours, and nobody is left to be told.
+# What a shell says of a program that wrote to a closed pipe (128 + SIGPIPE): `internlm-setup … |
+# head` is no failure of ours, and nobody is left to be told.
 CLOSED_PIPE = 141
+CTRL_C = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,8 +101,8 @@ def _run(session: Session, rest: list[str]) -> int:
             _recorded(session, failure)
     except Interrupted as stop:
         error, code = _stopped(session, stop.name), stop.exit_code
-    except Exception as cause:
-        if isinstance(cause, BrokenPipeError) and _stdout_is_closed():
+    except Exception as cause:  # noqa: BLE001 - the one place where a bug becomes exit 70
+        if isinstance(cause, BrokenPipeError) and _stdout_is_closed(cause):
             return CLOSED_PIPE
         error, code = _bug(session, cause), ExitCode.BUG
     return _end(session, int(code), error)
@@ -133,9 +134,8 @@ def _end(session: Session, code: int, error: SetupError | None) -> int:
     """Report the error, if any, to the person and to the program that asked for JSON."""
     from internlm_setup.cli import report
 
-    with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP); the code still says it
-        if error is not None:
-            report.draw(error, session.output)
+    if error is not None:
+        report.draw(error, session.output)
     errors = [] if error is None else report.listed(error, session.language)
     session.output.envelope(session.argv, code, errors)
     return code
@@ -144,8 +144,7 @@ def _end(session: Session, code: int, error: SetupError | None) -> int:
 def _family(error: SetupError) -> int:
     from internlm_setup.core.errors import SeveralErrors
 
-    several = isinstance(error, SeveralErrors)
-    return int(error.shared_exit_code if several else error.exit_code)
+    return int(error.shared_exit_code if isinstance(error, SeveralErrors) else error.exit_code)
 
 
 def _stopped(session: Session, name: str) -> SetupError:
@@ -189,23 +188,29 @@ def _offer_chinese(session: Session) -> None:
         output.talk(output.paint("dim", NO_LOCALE.of(session.language)))
 
 
-def _stdout_is_closed() -> bool:
+def _stdout_is_closed(cause: BrokenPipeError) -> bool:
     """Tell whether it was stdout's reader that went away; if so, let nothing write there again."""
+    from internlm_setup.cli.output import ReaderGoneError
+
+    closed = isinstance(cause, ReaderGoneError)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        closed = True
+    if closed:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return closed
 
 
 def _flushed(work: Callable[[], int]) -> int:
-    """Do the work and push its output out, so that a reader that left is noticed here and not at exit."""
+    """Do the work and push its output out: a reader that left is noticed here and not at exit."""
     try:
         code = work()
         sys.stdout.flush()
-    except BrokenPipeError:
-        if _stdout_is_closed():
+    except BrokenPipeError as cause:
+        if _stdout_is_closed(cause):
             return CLOSED_PIPE
         raise
+    except KeyboardInterrupt:  # before the command began, or after its end
+        return CTRL_C
     return code

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
         WrongCommandLine: It cannot be understood.
         SetupError: The command failed; anything else that comes out is a bug.
     """
-    # Not Typer's own `main`: that prints errors itself and turns signals and closed pipes into other codes.
+    # Not Typer's own `main`: it prints errors, and gives signals and closed pipes other codes.
     try:
         with build().make_context(PROGRAM, list(arguments), obj=session) as context:
             context.command.invoke(context)
@@ -73,7 +73,7 @@ def complete() -> None:
 
 
 def _root(
-    version: Annotated[  # noqa: ARG001 - `main` answers it before Typer is imported
+    version: Annotated[  # `main` answers it before Typer is imported
         bool, typer.Option("--version", help=say("Show the version", "显示版本"))
     ] = False,
 ) -> None:

@@ -31,12 +31,14 @@ class StoppedBySignal(StoppedError):
 
     code = "cli.stopped"
     text = Text(en="stopped by {signal}", zh="已被 {signal} 中止")
-    hint = Text(en="the same command goes on: `{command}`", zh="再次运行同一命令即可继续：`{command}`")
+    hint = Text(
+        en="the same command goes on: `{command}`", zh="再次运行同一命令即可继续：`{command}`"
+    )
 
 
 @dataclass(eq=False)
 class Bug(SetupError):
-    """Anything that no error class describes. `where` is the log, or `stderr` when it cannot be written."""
+    """Anything that no error class describes. `where` is the log, or `stderr` without one."""
 
     what: str
     where: str
@@ -53,8 +55,8 @@ class Bug(SetupError):
 
 
 _MAYBE = r"[ .(]*(?:(?:Did you mean|Possible options:) (.+?))?[?).]*"
-# Typer says these in English only, and spells them differently over its releases. A last group that is there is a
-# suggestion.
+# Typer says these in English only, and spells them differently over its releases. The last group of
+# a pattern with `_MAYBE` is what it suggests.
 _USAGE = (
     (r"No such option:? '?([^' ]+?)'?\.?" + _MAYBE, "no such option: `{0}`", "没有选项 `{0}`"),
     (r"No such command '(.+?)'" + _MAYBE, "no such command: `{0}`", "没有命令 `{0}`"),
@@ -63,7 +65,11 @@ _USAGE = (
     (r"Missing option '(.+?)'\.?", "`{0}` is missing", "缺少选项 `{0}`"),
     (r"Option '(.+?)' requires an argument\.?", "`{0}` needs a value", "选项 `{0}` 需要一个值"),
     (r"Option '(.+?)' does not take a value\.?", "`{0}` takes no value", "选项 `{0}` 不带值"),
-    (r"Got unexpected extra arguments? \((.+)\)", "too many words: {0}", "多余的参数：{0}"),
+    (
+        r"Got unexpected extra argument(?:s|\(s\))? \((.+)\)",
+        "too many words: {0}",
+        "多余的参数：{0}",
+    ),
     (r"Invalid value for '(.+?)': (.+?)\.?", "`{0}`: {1}", "`{0}` 的值无效：{1}"),
 )
 
@@ -77,8 +83,9 @@ def usage_problem(english: str) -> Text:
             continue
         words = [word or "" for word in found.groups()]
         if _MAYBE in pattern and words[-1]:
-            close = re.split(r"[?.)]", words[-1])[0].replace("'", "`")
-            en, zh = f"{en}; did you mean {close}?", f"{zh}；是否想要 {close}？"
+            close = ", ".join(f"`{name}`" for name in re.findall(r"[\w-]+", words[-1]))
+            en_close, zh_close = f"; did you mean {close}?", f"；是否想要 {close}？"
+            return Text(en=en.format(*words) + en_close, zh=zh.format(*words) + zh_close)
         return Text(en=en.format(*words), zh=zh.format(*words))
     plain = english[:1].lower() + english[1:].rstrip(".")
     return Text(en=plain, zh=plain)

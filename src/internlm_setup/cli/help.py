@@ -1,7 +1,7 @@
 """How a command is added, and what its `--help` looks like.
 
-Typer's own help is English around our words and measures Chinese by characters, not by columns; this one is small,
-needs no rich, and always ends with an example.
+Typer's own help is English around our words and measures Chinese by characters, not by columns;
+this one is small, needs no rich, and always ends with an example.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from internlm_setup.core.text import Text
 
 _NARROWEST, _WIDEST = 60, 100
 _LONGEST_NAME = 30
+_EVERYWHERE = {"--help", "--lang", "--json", "--quiet", "--verbose"}
 
 
 def add_command(
@@ -35,8 +36,8 @@ def add_command(
 
     Args:
         app: The root, or what `add_group` returned.
-        function: Its annotated parameters are the command's; `ctx: typer.Context` gets the session (`Session.of`).
-        says: What the command does: the first line is shown in lists, the rest only in its own help.
+        function: Its annotated parameters are the command's; `ctx: typer.Context` comes first.
+        says: What it does: the first line is shown in lists, the rest only in its own help.
         examples: At least one whole command line.
         name: Default: the function's name with dashes.
         settings: Typer's `context_settings`.
@@ -116,7 +117,7 @@ def _shown(
         bool, typer.Option("--verbose", "-v", help=say("Say and log more", "显示并记录更多信息"))
     ] = False,
 ) -> None:
-    """Hold the options that `options.lift` takes; as Typer's objects they serve help and completion."""
+    """Hold the options that `options.lift` takes; these serve help and completion."""
 
 
 def _common_parameters() -> list[Any]:
@@ -184,7 +185,7 @@ def _sections(command: Any, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]
     own = command.get_params(ctx)
     arguments = [p for p in own if p.param_type_name == "argument"]
     options = [p for p in own if p.param_type_name == "option" and not p.hidden]
-    everywhere = [p for p in options if p.name in {"lang", "json", "quiet", "verbose", "help"}]
+    everywhere = [p for p in options if _EVERYWHERE.intersection(p.opts)]
     special = [p for p in options if p not in everywhere]
     verbs = [
         (name, inspect.cleandoc(child.help or "").partition("\n")[0])
@@ -200,17 +201,17 @@ def _sections(command: Any, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def _option(parameter: Any) -> tuple[str, str]:
-    """Return the spelling and the words of one option; Typer's own four are put into our language."""
+    """Return the spelling and the words of one option; Typer's own are put into our language."""
     typers = {
-        "help": say("Show this", "显示本帮助"),
-        "install_completion": say("Install completion for this shell", "为当前 shell 安装补全"),
-        "show_completion": say("Print the completion script", "打印补全脚本"),
+        "--help": say("Show this", "显示本帮助"),
+        "--install-completion": say("Install completion for this shell", "为当前 shell 安装补全"),
+        "--show-completion": say("Print the completion script", "打印补全脚本"),
     }
     names = sorted([*parameter.opts, *parameter.secondary_opts], key=len)
     spelling = ", ".join(names)
     if not parameter.is_flag and not parameter.count:
         spelling += f" {_metavar(parameter)}"
-    return spelling, typers.get(parameter.name) or parameter.help or ""
+    return spelling, typers.get(parameter.opts[0]) or parameter.help or ""
 
 
 def _table(rows: list[tuple[str, str]], width: int) -> Iterator[str]:
@@ -237,7 +238,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the smallest pieces a line may end after; closing punctuation stays with what it closes."""
+    """Yield the smallest pieces a line may end after; punctuation stays with what it closes."""
     piece = ""
     for index, character in enumerate(text):
         piece += character

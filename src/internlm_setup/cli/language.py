@@ -46,7 +46,7 @@ def chosen() -> Language:
 
 
 def say(en: str, zh: str) -> str:
-    """Return the words of this run's language; for help texts, which Typer wants as plain strings."""
+    """Return the words in this run's language; for help texts, which Typer wants as strings."""
     return Text(en=en, zh=zh).of(_Choice.language)
 
 
@@ -59,10 +59,9 @@ def _shows_chinese(encoding: str) -> bool:
 
 
 def _windows_speaks_chinese() -> bool:
-    if sys.platform != "win32":
-        return False
-    import ctypes
+    if sys.platform == "win32":
+        import ctypes
 
-    return bool(
-        ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == _CHINESE_PRIMARY_LANGUAGE
-    )
+        language: int = ctypes.windll.kernel32.GetUserDefaultUILanguage()
+        return language & 0x3FF == _CHINESE_PRIMARY_LANGUAGE
+    return False

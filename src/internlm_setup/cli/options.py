@@ -1,9 +1,9 @@
 """The options every command has: `--lang`, `--json`, `-q`, `-v`, before or after the verb.
 
-They are lifted out of the command line before Typer parses the rest, because Typer does not share options between a
-group and its commands, and because an error in the rest must already know the language and whether to speak JSON.
-Everything after a bare `--` belongs to somebody else and is not touched. An option's value that looks like one of them
-is written with `=`: `--include=--json`.
+They are lifted out of the command line before Typer parses the rest, because Typer does not share
+options between a group and its commands, and because an error in the rest must already know the
+language and whether to speak JSON. Everything after a bare `--` belongs to somebody else and is not
+touched. An option's value that looks like one of them is written with `=`: `--include=--json`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def lift(argv: Sequence[str]) -> tuple[Common, list[str]]:
     Returns:
         What they said, and the rest in order, with `--` and everything after it as it was.
     """
-    common, rest = Common(), []
+    common = Common()
+    rest: list[str] = []
     waiting = iter(argv)
     for word in waiting:
         if word == "--":
@@ -75,7 +76,8 @@ def _lang(common: Common, value: str) -> None:
     common.lang = value
     if value not in LANGUAGES:
         problem = Text(
-            en="`--lang` takes `en` or `zh`, not `{value}`", zh="`--lang` 应为 `en` 或 `zh`，而不是 `{value}`"
+            en="`--lang` takes `en` or `zh`, not `{value}`",
+            zh="`--lang` 应为 `en` 或 `zh`，而不是 `{value}`",
         )
         common.problem = problem.fill(value=value)
 

@@ -1,11 +1,13 @@
-"""The only way a command says anything: data on stdout, talk on stderr, and one JSON envelope when asked for.
+"""The only way a command says anything: data on stdout, talk on stderr, JSON when asked for.
 
-Three forms: `human`; `json` (stdout holds the envelope alone); `stream` (events as JSON lines, the envelope last).
+Three forms: `human`; `json` (stdout holds the envelope alone); `stream` (a line of JSON per event,
+the envelope last, on one line too).
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import json
 import os
@@ -22,6 +24,10 @@ from internlm_setup.core.text import Language, Text
 SCHEMA = 1
 _PLAIN = str.maketrans({"…": "...", "·": "-", "—": "-", "→": "->", "“": '"', "”": '"', "’": "'"})
 _STYLES = {"error": "1;31", "warning": "1;33", "dim": "2"}
+
+
+class ReaderGoneError(BrokenPipeError):
+    """Whoever read our stdout has closed it; not to be confused with a socket's broken pipe."""
 
 
 class Output:
@@ -56,7 +62,7 @@ class Output:
 
         Args:
             data: A mapping or a dataclass: the envelope's `data`. A later call adds its keys.
-            line: What a person or a pipe gets on stdout instead, for example a path; None for nothing.
+            line: What a person or a pipe gets on stdout, for example a path; None for nothing.
         """
         self._data |= as_json(data, self.language)
         if line is not None and self.form == "human":
@@ -87,7 +93,9 @@ class Output:
             "data": self._data,
             "errors": list(errors),
         }
-        self._write(self.stdout, self._dumped(whole, indent=2) + "\n")
+        self._write(
+            self.stdout, self._dumped(whole, indent=None if self.form == "stream" else 2) + "\n"
+        )
 
     # Talk
 
@@ -104,7 +112,8 @@ class Output:
     def warn(self, words: Text | str) -> None:
         """Tell a person of something that may surprise them, unless `-q`."""
         label = self.paint("warning", Text(en="warning:", zh="注意：").of(self.language))
-        self.talk(f"{label} {self._words(words)}" if self.language == "en" else label + self._words(words))
+        space = " " if self.language == "en" else ""
+        self.talk(f"{label}{space}{self._words(words)}")
 
     def complain(self, words: str) -> None:
         """Write an error to stderr, also with `-q`."""
@@ -132,14 +141,18 @@ class Output:
         return words if isinstance(words, str) else words.of(self.language)
 
     def _say(self, line: str) -> None:
-        if self._above is not None:
-            self._above(line)
-        else:
-            self._write(self.stderr, line + "\n")
+        with contextlib.suppress(OSError):  # the terminal or the pipe is gone; nobody hears this
+            if self._above is not None:
+                self._above(line)
+            else:
+                self._write(self.stderr, line + "\n")
 
     def _write(self, stream: TextIO, words: str) -> None:
-        stream.write(words)
-        stream.flush()
+        try:
+            stream.write(words)
+            stream.flush()
+        except BrokenPipeError as cause:
+            raise ReaderGoneError from cause
 
     def _drawn(self, columns: Sequence[Text], rows: Sequence[Sequence[object]]) -> str:
         from rich.console import Console
@@ -172,14 +185,12 @@ class Output:
 
 
 def as_json(value: object, language: Language) -> Any:
-    """Turn values into what JSON has: dataclasses and mappings to objects, texts to one language."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value.value if isinstance(value, Enum) else value
+    """Turn values into what JSON has; dataclasses become objects, texts one language."""
+    match value.value if isinstance(value, Enum) else value:
+        case None | bool() | int() | float() as plain:
+            return plain
         case Text():
             return value.of(language)
-        case PurePath():
-            return str(value)
         case Mapping():
             return {str(k): as_json(v, language) for k, v in value.items()}
         case list() | tuple() | set() | frozenset():
@@ -191,7 +202,7 @@ def as_json(value: object, language: Language) -> Any:
 
 
 def make_unbreakable(*streams: TextIO) -> None:
-    """Let the streams take any character, whatever the console's encoding: what it lacks is escaped."""
+    """Let the streams take any character: what the console's encoding lacks is escaped."""
     codecs.register_error("internlm-setup", _escape)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):

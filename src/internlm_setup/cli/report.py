@@ -31,7 +31,7 @@ def draw(error: SetupError, output: Output) -> None:
 
 
 def listed(error: SetupError, language: Language) -> list[dict[str, object]]:
-    """Return the errors as the envelope's `errors`: code, message, hint, and each error's own fields."""
+    """Return the envelope's `errors`: code, message, hint, and each error's own fields."""
     return [
         {
             "code": one.code,

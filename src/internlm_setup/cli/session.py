@@ -52,7 +52,7 @@ class Session:
         return session
 
     def settings(self, **given: Value) -> Settings:
-        """Resolve every setting; `given` is what the command's options said, None for those not used.
+        """Resolve every setting; `given` is what the command's options said, None for the others.
 
         Raises:
             ConfigError: The user's file or a variable holds something that is not allowed.

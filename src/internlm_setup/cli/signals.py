@@ -1,4 +1,4 @@
-"""Ctrl-C, `kill` and a closed terminal all end a run the same way: an exception, so that everything is put in order."""
+"""Ctrl-C, `kill` and a closed terminal end a run the same way: by an exception, in good order."""
 
 from __future__ import annotations
 

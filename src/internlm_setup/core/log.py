@@ -79,7 +79,8 @@ class LogFile(RotatingFileHandler):
         path = Path(self.baseFilename)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return open(number, self.mode, encoding=self.encoding, errors="backslashreplace")  # noqa: PTH123
+        raw = os.fdopen(number, "ab")
+        return TextIOWrapper(raw, self.encoding, "backslashreplace", line_buffering=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
         """Remember it and say nothing; see the class."""
@@ -127,7 +128,7 @@ def close_log(handler: LogFile) -> None:
 
 
 def record_failure(path: Path, what: str, failure: BaseException) -> bool:
-    """Write a failure with its traceback, whether or not the log is open; return whether that worked."""
+    """Write a failure with its traceback, whether or not the log is open; say if it worked."""
     handler = LogFile(path)
     trace = (type(failure), failure, failure.__traceback__)
     handler.handle(logging.LogRecord(OURS, logging.ERROR, __file__, 0, what, None, trace))

@@ -71,6 +71,7 @@ class HubDefaults:
     id: str
     endpoint: str
     variables: tuple[str, ...]
+    auto: bool = False
 
 
 class Settings:
@@ -143,7 +144,13 @@ def hub_defaults(path: Path) -> tuple[HubDefaults, ...]:
         return ()
     hubs = _load_yaml(path).get("hubs", [])
     return tuple(
-        HubDefaults(hub["id"], hub["endpoint"], tuple(hub.get("variables", ()))) for hub in hubs
+        HubDefaults(
+            hub["id"],
+            hub["endpoint"],
+            tuple(hub.get("endpoint_variables", ())),
+            bool(hub.get("auto")),
+        )
+        for hub in hubs
     )
 
 

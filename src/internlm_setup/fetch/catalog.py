@@ -9,42 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.errors import BadCatalogFile, BadModelName, UnknownModel
+from internlm_setup.fetch.errors import BadCatalogFile, UnknownModel
+from internlm_setup.fetch.names import (
+    EITHER,
+    PART,
+    REPO,
+    likeness,
+    natural,
+    plain,
+    read_name,
+    short,
+    shown,
+)
 
 _WORDS = re.compile(r".*\S.*", re.DOTALL)
-_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.)){0,127}")
-_REPO = re.compile(f"{_PART.pattern}/{_PART.pattern}")
-_EITHER = re.compile(f"(?:{_PART.pattern}/)?{_PART.pattern}")
 
 # What a file may say: `?` ends a field that may be left out, `*` is any hub's id.
 _MODEL = {
-    "name": _PART,
-    "ids": {"*": _REPO},
-    "original_ids?": {"*": _REPO},
-    "aliases?": [_EITHER],
+    "name": PART,
+    "ids": {"*": REPO},
+    "original_ids?": {"*": REPO},
+    "aliases?": [EITHER],
     "revisions?": {"*": {"revision": _WORDS, "source": _WORDS}},
     "source?": _WORDS,
 }
-_FAMILY = {"family": _PART, "title?": {"en": _WORDS, "zh": _WORDS}, "models": [_MODEL]}
+_FAMILY = {"family": PART, "title?": {"en": _WORDS, "zh": _WORDS}, "models": [_MODEL]}
 
-# Words in the host of a model's page, with their hub; what may follow `ORG/NAME` in the address.
-_SITES = {"hf": "huggingface", "hf-mirror": "huggingface"}
-_SITES |= {hub: hub for hub in ("huggingface", "modelscope", "openxlab", "modelers")}
-_PAGE_TAILS = ("", "tree/main", "tree/master", "files", "summary")
-_NO_PAGE = Text(en="not a model's page at a hub we know", zh="不是已知模型库的模型页面")
-_MORE_THAN_A_MODEL = Text(
-    en="the address names a revision or a file too", zh="该地址还包含版本或文件"
-)
-_NOT_A_NAME = Text(
-    en="a name is letters, digits, `.`, `_` and `-`, with one `/` at most",
-    zh="名称由字母、数字、`.`、`_`、`-` 组成，最多一个 `/`",
-)
 _ALIKE = 0.6  # of 1; below it two names have little in common
 
 
@@ -83,8 +78,8 @@ class Model:
     @property
     def spellings(self) -> tuple[str, ...]:
         """All that means this model: name, aliases, ids, and the ids without organisation."""
-        short = map(_short, self.ids.values())
-        return tuple(dict.fromkeys((self.name, *self.aliases, *self.ids.values(), *short)))
+        bare = map(short, self.ids.values())
+        return tuple(dict.fromkeys((self.name, *self.aliases, *self.ids.values(), *bare)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +123,7 @@ class Catalog:
         Raises:
             NotFoundError: `UnknownModel`, with close names; `BadModelName`, which says why.
         """
-        repo, _ = _read_name(name)
+        repo, _ = read_name(name)
         model = self._known(repo)
         if model is None:
             raise UnknownModel(repo, self.close_to(repo))
@@ -148,34 +143,34 @@ class Catalog:
         Raises:
             NotFoundError: `UnknownModel`, for a short name only; `BadModelName`, which says why.
         """
-        repo, page_hub = _read_name(name)
+        repo, page_hub = read_name(name)
         if (model := self._known(repo)) is not None:
             literal = repo if "/" in repo else model.ids.get("huggingface", model.name)
             known = {hub for each in self.models for hub in each.ids}
             strangers = {hub: literal for hub in hubs or () if hub not in known}
             return Wanted(model.name, {**model.ids, **strangers})
         for hub, twin in (pair for each in self.models for pair in each.original_ids.items()):
-            if repo.casefold() in {twin.casefold(), _short(twin).casefold()}:
-                return Wanted(_short(twin), {hub: twin})
+            if repo.casefold() in {twin.casefold(), short(twin).casefold()}:
+                return Wanted(short(twin), {hub: twin})
         if "/" not in repo:
             raise UnknownModel(repo, self.close_to(repo))
-        return Wanted(_short(repo), dict.fromkeys(hubs or (page_hub or "huggingface",), repo))
+        return Wanted(short(repo), dict.fromkeys(hubs or (page_hub or "huggingface",), repo))
 
     def close_to(self, name: str, most: int = 3) -> tuple[str, ...]:
         """Return the names most like a mistaken one, closest first; none if nothing is like it."""
-        asked = _plain(_short(name))
+        asked = plain(short(name))
         scores = {
-            model.name: max(_likeness(asked, _plain(_short(each))) for each in model.spellings)
+            model.name: max(likeness(asked, plain(short(each))) for each in model.spellings)
             for model in self.models
         }
         ranked = sorted(scores, key=lambda each: -scores[each])
         return tuple(each for each in ranked if scores[each] >= _ALIKE)[:most]
 
     def _known(self, repo: str) -> Model | None:
-        folds: tuple[Callable[[str], str], ...] = (str, str.casefold, _plain)
+        folds: tuple[Callable[[str], str], ...] = (str, str.casefold, plain)
         for fold in folds[: 2 if "/" in repo else 3]:
             hits = [m for m in self.models if fold(repo) in map(fold, m.spellings)]
-            named = [m for m in hits if fold(m.name) == fold(_short(repo))] or hits
+            named = [m for m in hits if fold(m.name) == fold(short(repo))] or hits
             if len(named) == 1:
                 return named[0]
         return None
@@ -198,7 +193,7 @@ def load_catalog(folders: Sequence[Path]) -> Catalog:
                     twice = Text(en=f"{model.name} is given twice", zh=f"{model.name} 重复")
                     raise BadCatalogFile(str(path), f"models[{n}]", twice)
         models.update(here)
-    ordered = sorted(models.values(), key=lambda m: (_natural(m.family), _natural(m.name)))
+    ordered = sorted(models.values(), key=lambda m: (natural(m.family), natural(m.name)))
     return Catalog(tuple(ordered))
 
 
@@ -215,7 +210,7 @@ def _read_family(path: Path) -> Iterator[Model]:
         where = f"line {mark.line + 1}" if mark else "file"
         raise BadCatalogFile(str(path), where, reason) from cause
     for where, reason in _mistakes(file, _FAMILY, ""):
-        raise BadCatalogFile(str(path), _shown(where) or "file", reason)
+        raise BadCatalogFile(str(path), shown(where) or "file", reason)
     title = file.get("title", {"en": file["family"], "zh": file["family"]})
     for raw in file["models"]:
         yield Model(
@@ -234,8 +229,8 @@ def _mistakes(value: Any, shape: Any, where: str) -> Iterator[tuple[str, Text]]:
     """Say where a value is not of its shape: a pattern, a list of one shape, or fields."""
     if isinstance(shape, re.Pattern):
         if not isinstance(value, str) or not shape.fullmatch(value):
-            shown = _shown(str(value))
-            yield where, Text(en=f"`{shown}` does not belong here", zh=f"此处不能是 `{shown}`")
+            found = shown(str(value))
+            yield where, Text(en=f"`{found}` does not belong here", zh=f"此处不能是 `{found}`")
     elif not value or not isinstance(value, type(shape)):
         yield where, Text(en="a list or fields expected", zh="此处应为列表或字段")
     elif isinstance(shape, list):
@@ -251,49 +246,3 @@ def _mistakes(value: Any, shape: Any, where: str) -> Iterator[tuple[str, Text]]:
                 yield at, Text(en="there is no such field", zh="没有此字段")
             else:
                 yield from _mistakes(each, expected, at)
-
-
-def _read_name(typed: str) -> tuple[str, str | None]:
-    """Return the name or `ORG/NAME` that was typed, and the hub if it was a page's address."""
-    name, hub = typed.strip(), None
-    scheme, is_url, rest = name.rpartition("://")
-    if is_url or ("." in name.split("/")[0].strip(".") and name.count("/") > 1):  # HOST/ORG/NAME
-        rest = re.split(r"[?#]", rest)[0].rpartition("@")[2]  # the rest may be a token: never shown
-        host, *path = rest.strip("/").split("/")
-        hub = next((_SITES[word] for word in host.casefold().split(".") if word in _SITES), None)
-        path = path[2 if path[:2] == ["models", "detail"] else path[:1] == ["models"] :]
-        name, tail = "/".join(path[:2]), "/".join(path[2:])
-        if hub is None or "/" not in name or scheme not in {"", "http", "https"}:
-            raise BadModelName(_shown(rest), _NO_PAGE)
-        if _EITHER.fullmatch(name) and tail not in _PAGE_TAILS:
-            command = f"internlm-setup fetch {name}"
-            revision = tail.removeprefix("tree/")
-            if tail != revision and _EITHER.fullmatch(revision):
-                command += f" --revision {revision}"
-            raise BadModelName(_shown(rest), _MORE_THAN_A_MODEL, command)
-    if not _EITHER.fullmatch(name):
-        raise BadModelName(_shown(name), _NOT_A_NAME)
-    return name, hub
-
-
-def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name[:200])
-
-
-def _short(repo: str) -> str:
-    return repo.rpartition("/")[2]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[._-]", "-", name.casefold())
-
-
-def _likeness(one: str, other: str) -> float:
-    """Compare two plain names, from 0 to 1: as they are, by their words, and one inside the other."""
-    pairs = (one, other), ("-".join(sorted(one.split("-"))), "-".join(sorted(other.split("-"))))
-    alike = max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
-    return 0.8 + alike / 5 if one in other else alike
-
-
-def _natural(name: str) -> list[str | int]:
-    return [int(t) if t.isdecimal() else t for t in re.split(r"([0-9]+)", name.casefold())]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from internlm_setup.playground.hub import HubServer, Repository
+from internlm_setup.playground.hub import Access, HubServer, Repository
 from internlm_setup.playground.standin import make_modelscope_extras, make_standin
 
 MODEL_IDS = {
@@ -18,7 +18,14 @@ MODEL_IDS = {
 
 
 @contextmanager
-def open_playground(*, weights_bytes: int = 24 << 20, seed: int = 7) -> Iterator[HubServer]:
+def open_playground(
+    *,
+    weights_bytes: int = 24 << 20,
+    seed: int = 7,
+    tokens: Mapping[str, str] | None = None,
+    access: Access | None = None,
+    page_size: int = 1000,
+) -> Iterator[HubServer]:
     """Serve a stand-in for internlm-chat-7b at all three hubs until the block ends.
 
     The same bytes under each hub's own name; ModelScope's has a `configuration.json` more, as the
@@ -27,6 +34,9 @@ def open_playground(*, weights_bytes: int = 24 << 20, seed: int = 7) -> Iterator
     Args:
         weights_bytes: Size of all weight files together.
         seed: Another seed gives other weights.
+        tokens: Hub id to the one token it takes; a hub that is not named takes any.
+        access: The key pair OpenXLab's login takes; None takes any.
+        page_size: Rows per page of Hugging Face's listing.
 
     Yields:
         The running server; add repositories or faults to it as needed.
@@ -40,5 +50,5 @@ def open_playground(*, weights_bytes: int = 24 << 20, seed: int = 7) -> Iterator
         folder = make_standin(Path(temporary, "model"), weights_bytes=weights_bytes, seed=seed)
         extras = make_modelscope_extras(Path(temporary, "modelscope"))
         repository = Repository(MODEL_IDS, folder, overlays={"modelscope": extras})
-        with HubServer([repository]) as server:
+        with HubServer([repository], tokens=tokens, access=access, page_size=page_size) as server:
             yield server

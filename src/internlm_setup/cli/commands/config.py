@@ -33,7 +33,8 @@ def register(app: typer.Typer) -> None:
         noun,
         path,
         says=Text(
-            en="Print the path of the config file\n\nIt need not exist; it holds lines such as `jobs: 4`.",
+            en="Print the path of the config file\n\n"
+            "It need not exist; it holds lines such as `jobs: 4`.",
             zh="输出配置文件的路径\n\n文件可以不存在；其中是形如 `jobs: 4` 的行。",
         ),
         examples=["internlm-setup config path"],

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 from internlm_setup.core.errors import SetupError
-from internlm_setup.fetch.errors import HashMismatch
+from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.model import Location, Proof
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
@@ -23,12 +23,13 @@ HASH_STEP_BYTES = 8 << 20
 
 @dataclass
 class Piece:
-    """A span one worker is on. `at` is how far it has come; `end` None means to the end of the body."""
+    """A span one worker is on. `at` is how far it has come; `end` None means to the end of the body; `arrived` that it got there."""
 
     assembly: Assembly
     start: int
     end: int | None
     at: int = field(init=False)
+    arrived: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.at = self.start
@@ -111,8 +112,13 @@ class Assembly:
         return Piece(self, start, None if end < 0 else end)
 
     def give_back(self, piece: Piece) -> None:
-        """Take back a piece: what it did not reach is queued again."""
+        """Take back a piece, carried or not: what it did not reach is queued again.
+
+        A piece without an end counts as carried when its stream ended well, which `arrived` says.
+        """
         self.in_flight -= 1
+        if piece.arrived or piece.at == piece.end:
+            return
         if self.small is not None or piece.end is None or self.single_stream:
             if self.small is not None:
                 self.small.clear()

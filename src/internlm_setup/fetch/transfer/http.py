@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 from internlm_setup.core.http import CAUSES, Network, diagnose, origin_of
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.errors import BadRedirect, FileMissing, SizeMismatch, TokenRefused
+from internlm_setup.fetch.errors import FileMissing, TokenRefused
+from internlm_setup.fetch.transfer.errors import BadRedirect, SizeMismatch
 from internlm_setup.fetch.model import Location
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from internlm_setup.core.files import write_atomically, writing
-from internlm_setup.fetch.errors import BadManifest
+from internlm_setup.fetch.transfer.errors import BadManifest
 from internlm_setup.fetch.model import Proof
 
 SCHEMA = 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.errors import HostileListing
+from internlm_setup.fetch.transfer.errors import HostileListing
 from internlm_setup.fetch.model import Location, RemoteFile
 
 STATE_FOLDER = ".internlm-setup"

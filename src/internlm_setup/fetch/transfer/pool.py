@@ -15,7 +15,7 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.core.http import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.errors import HashMismatch, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer.errors import HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
@@ -162,6 +162,7 @@ class _Pool:
                     if piece.at - recorded >= RECORD_BYTES:
                         self._record(assembly, recorded, piece.at)
                         recorded = piece.at
+                piece.arrived = piece.end is None and not cancelled.is_set()
             finally:
                 self._record(assembly, recorded, piece.at)
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from internlm_setup.core.files import sync_folder, writing
-from internlm_setup.fetch.errors import DestinationBusy, FileInTheWay
-from internlm_setup.fetch.transfer.journal import Journal
+from internlm_setup.fetch.transfer.errors import DestinationBusy, FileInTheWay
+from internlm_setup.fetch.transfer.journal import Journal, boot_id, decode
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER
 from internlm_setup.fetch.transfer.spans import Span, Spans
 
@@ -148,12 +148,11 @@ class Store:
         return Partial(self._partials, key, size_bytes)
 
     def present_bytes(self, key: str, size_bytes: int | None) -> int:
-        """How much of a content an earlier run left here, without creating anything."""
-        if not (self._partials / f"{key}.bytes").exists():
+        """How much of a content an earlier run left here; only looks, so it needs no lock."""
+        journal = self._partials / f"{key}.pieces"
+        if size_bytes is None or not (self._partials / f"{key}.bytes").exists() or not journal.exists():
             return 0
-        partial = self.partial(key, size_bytes)
-        partial.close()
-        return partial.present_bytes
+        return decode(journal.read_bytes(), f"{key}:{size_bytes}", boot_id()).size_bytes
 
     def target(self, path: str) -> Path:
         """Return where a listed path lands, its folder made.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import struct
 import threading
@@ -19,6 +20,7 @@ from internlm_setup.playground.hub.message import Call, Origin, Reply, Span, rea
 
 BLOCK_BYTES = 1 << 20
 _PACED_BLOCKS_PER_S = 20
+_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class Connection:
@@ -119,9 +121,7 @@ class Connection:
             case "stall":
                 return self._wait_for_hang_up()
             case "reset":
-                self._client.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
+                self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 return False
             case "endless":
                 return self._send_zeros()

@@ -137,7 +137,10 @@ def read_call(reader: BinaryIO, origin: Origin) -> Call | None:
     parts = urlsplit(target if "://" in target else "//x" + target)
     segments = tuple(unquote(part) for part in parts.path.split("/") if part)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    body = _read_body(reader, headers)
+    try:
+        body = _read_body(reader, headers)
+    except ValueError:
+        return None
     return Call(origin, method.upper(), target, segments, query, headers, body)
 
 

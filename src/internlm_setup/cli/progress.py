@@ -1,0 +1,149 @@
+"""Events made visible on stderr: drawn in place on a terminal, a line every few seconds elsewhere.
+
+Nothing with `-q`; with `--json=stream` every event is a line of JSON on stdout instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import fields
+
+from internlm_setup.cli.output import Output
+from internlm_setup.cli.tally import Tally, size
+from internlm_setup.core.clock import Clock, SystemClock
+from internlm_setup.core.text import Text
+from internlm_setup.fetch.transfer import events as ev
+
+LINE_EVERY_S = 5.0
+_SAY_AGAIN_S = 5.0
+_RETRY = Text(
+    en="{what}: {reason}; trying again in {wait} s", zh="{what}：{reason}；{wait} 秒后重试"
+)
+_FAILED = Text(en="`{path}`: {reason}", zh="`{path}`：{reason}")
+_PLAN = Text(
+    en="{repo} at {hub}: {files} files, {size}", zh="{hub} 上的 {repo}：{files} 个文件，共 {size}"
+)
+_RESUMED = Text(en=", {present} already here", zh="，其中 {present} 已在本机")
+
+
+@contextlib.contextmanager
+def progress(output: Output, clock: Clock | None = None) -> Iterator[ev.Listener]:
+    """Show a run's events while the block runs.
+
+    Args:
+        output: Where to; its form decides how.
+        clock: For tests.
+
+    Yields:
+        The listener to hand to the feature. It may be called from any thread.
+    """
+    clock = clock or SystemClock()
+    if output.form == "stream":
+        yield lambda event: output.event(as_event(event))
+        return
+    if output.quiet:
+        yield ev.ignore
+        return
+    watcher = _Watcher(output, clock)
+    view = _drawn(watcher) if output.is_live() else _lines(watcher)
+    with view:
+        yield watcher.hear
+
+
+def as_event(event: ev.Event) -> dict[str, object]:
+    """Return an event as the stream has it: its name with dashes, and its fields."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+    return {"event": name, **{f.name: getattr(event, f.name) for f in fields(event)}}
+
+
+class _Watcher:
+    """Adds events up under a lock, and says at once what cannot wait."""
+
+    def __init__(self, output: Output, clock: Clock) -> None:
+        self.output, self.clock = output, clock
+        self.lock = threading.Lock()
+        self.tally = Tally(clock.monotonic)
+        self.changed = threading.Event()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def hear(self, event: ev.Event) -> None:
+        """Take one event. Talk happens outside the lock: a display that draws takes it too."""
+        with self.lock:
+            self.tally.add(event)
+        if isinstance(event, ev.Asking | ev.Planned):
+            self.changed.set()
+        self._talk(event)
+
+    def _talk(self, event: ev.Event) -> None:
+        match event:
+            case ev.Planned():
+                self.output.talk(_planned(event))
+            case ev.Noted(text, warning):
+                (self.output.warn if warning else self.output.talk)(text)
+            case ev.FileFailed(path, reason):
+                self.output.warn(_FAILED.fill(path=path, reason=reason))
+            case ev.Retrying(what, reason, wait_s) if self._is_news(what, reason):
+                self.output.talk(_RETRY.fill(what=what, reason=reason, wait=f"{wait_s:.0f}"))
+            case _:
+                pass
+
+    def _is_news(self, what: str, reason: Text) -> bool:
+        """Tell whether this was not said within the last seconds: eight connections fail alike."""
+        now, key = self.clock.monotonic(), (what, reason.en)
+        with self.lock:
+            fresh = now - self._said.get(key, float("-inf")) >= _SAY_AGAIN_S
+            if fresh:
+                self._said[key] = now
+        return fresh
+
+
+def _planned(event: ev.Planned) -> Text:
+    plan = _PLAN.fill(
+        repo=event.repo, hub=event.hub, files=event.files, size=size(event.size_bytes)
+    )
+    if not event.present_bytes:
+        return plan
+    resumed = _RESUMED.fill(present=size(event.present_bytes))
+    return Text(en=plan.en + resumed.en, zh=plan.zh + resumed.zh)
+
+
+@contextlib.contextmanager
+def _drawn(watcher: _Watcher) -> Iterator[None]:
+    from internlm_setup.cli.live import LiveView
+
+    view = LiveView(watcher.tally, watcher.output, watcher.lock)
+    view.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the terminal is gone (SIGHUP)
+            view.stop()
+
+
+@contextlib.contextmanager
+def _lines(watcher: _Watcher) -> Iterator[None]:
+    """Write the line now and every few seconds, from a thread, so that a stall is seen too."""
+    done = threading.Event()
+    writer = threading.Thread(target=_write_lines, args=(watcher, done), daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.changed.set()
+        writer.join()
+
+
+def _write_lines(watcher: _Watcher, done: threading.Event) -> None:
+    last = ""
+    while not done.is_set():
+        with watcher.lock:
+            line = watcher.tally.line(watcher.output.language)
+            watcher.changed.clear()
+        if line != last:
+            watcher.output.talk(line)
+            last = line
+        watcher.clock.wait(LINE_EVERY_S, watcher.changed)

@@ -1,0 +1,68 @@
+"""`verify`: every file of a fetched folder against its recorded hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from internlm_setup.fetch.errors import NoManifest
+from internlm_setup.fetch.transfer.manifest import Entry, Manifest, read_manifest
+from internlm_setup.fetch.transfer.plan import STATE_FOLDER
+from internlm_setup.fetch.transfer.verify import hash_file
+
+HASHERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found. Paths are relative to `folder`, in path order.
+
+    Attributes:
+        folder: The checked folder, absolute.
+        manifest: Its record.
+        bad: Files whose bytes are not the recorded ones.
+        missing: Files that are not there.
+        unverified: Files that are as they came, but that no published hash ever proved.
+    """
+
+    folder: Path
+    manifest: Manifest
+    bad: tuple[str, ...]
+    missing: tuple[str, ...]
+    unverified: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing differs from the record."""
+        return not self.bad and not self.missing
+
+
+def verify(folder: Path, read: Callable[[int], None] = lambda _: None) -> Report:
+    """Hash every recorded file.
+
+    Args:
+        folder: A folder that fetch made.
+        read: Told the bytes read, from several threads.
+
+    Raises:
+        NoManifest: Nothing to check against.
+        BadManifest: The record cannot be read.
+    """
+    manifest = read_manifest(folder / STATE_FOLDER)
+    if manifest is None:
+        raise NoManifest(str(folder))
+    missing = tuple(e.path for e in manifest.files if not (folder / e.path).is_file())
+    here = [e for e in manifest.files if e.path not in set(missing)]
+
+    def is_bad(entry: Entry) -> bool:
+        if (folder / entry.path).stat().st_size != entry.size_bytes:
+            return True
+        return hash_file(folder / entry.path, git=False, read=read).sha256 != entry.sha256
+
+    with ThreadPoolExecutor(HASHERS) as hashers:
+        verdicts = list(hashers.map(is_bad, here))
+    bad = tuple(e.path for e, differs in zip(here, verdicts, strict=True) if differs)
+    unverified = tuple(e.path for e in manifest.files if e.proof == "none")
+    return Report(folder, manifest, bad, missing, unverified)

@@ -1,0 +1,112 @@
+"""What a fetch may know of its machine, and the questions it may ask from there."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from internlm_setup.core.clock import Clock, SystemClock
+from internlm_setup.core.http import Network
+from internlm_setup.core.paths import Paths, shipped_configs
+from internlm_setup.core.settings import Settings, hub_defaults
+from internlm_setup.fetch import hubs
+from internlm_setup.fetch.ask import Question
+from internlm_setup.fetch.catalog import Catalog, Wanted, load_catalog
+from internlm_setup.fetch.errors import NotAtHub, UnknownHub
+from internlm_setup.fetch.model import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a fetch may know of the machine it runs on.
+
+    Attributes:
+        env: The environment; hubs find their tokens there.
+        home: The home folder; hubs find their stored logins there.
+        cwd: Where relative destinations start.
+        state: Our state folder.
+        catalog: The known models.
+        endpoints: Hub id to the address to ask; hubs not in it use their own.
+        auto: Hubs that `auto` asks, in order of preference.
+        network: The way out.
+        clock: The time.
+    """
+
+    env: Mapping[str, str]
+    home: Path
+    cwd: Path
+    state: Path
+    catalog: Catalog
+    endpoints: Mapping[str, str]
+    auto: tuple[str, ...]
+    network: Network
+    clock: Clock
+
+    def hub(self, hub_id: str) -> Hub:
+        """Make one hub."""
+        return hubs.make(hub_id, self.endpoints.get(hub_id), self.network, self.env, self.home)
+
+
+
+def user_agent() -> str:
+    """Return how we present ourselves: name, version, Python."""
+    return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
+
+
+def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, settings: Settings) -> World:
+    """Build the world of one run.
+
+    Raises:
+        ConfigError: A catalogue file, or a variable of the network, cannot be used.
+    """
+    defaults = hub_defaults(shipped_configs() / "hubs.yaml")
+    endpoints = {hub.id: settings.endpoint(hub.id) or hub.endpoint for hub in defaults}
+    return World(
+        env=env,
+        home=home,
+        cwd=cwd,
+        state=paths.state,
+        catalog=load_catalog([shipped_configs() / "models", paths.config / "models"]),
+        endpoints=endpoints,
+        auto=tuple(hub.id for hub in defaults if hub.auto),
+        network=Network.from_env(env, user_agent()),
+        clock=SystemClock(),
+    )
+
+
+def questions(
+    wanted: Wanted, world: World, sources: Sequence[str], revision: str | None
+) -> list[Question]:
+    """Say which hubs to ask for which repository; those the catalogue knows not to have it are left out.
+
+    Args:
+        wanted: The model and its ids.
+        world: The run's world.
+        sources: Hubs that were named; empty means those that `auto` asks.
+        revision: None for each hub's default.
+
+    Raises:
+        UnknownHub: A named hub is not installed.
+        NotAtHub: None of the hubs has it.
+    """
+    known = hubs.known()
+    for hub_id in sources:
+        if hub_id not in known:
+            raise UnknownHub(hub_id, ", ".join(known))
+    has = [h for h in dict.fromkeys((*world.auto, *wanted.ids)) if h in wanted.ids and h in known]
+    asked = [h for h in sources if h in has] if sources else [h for h in has if h in world.auto] or has
+    if not asked:
+        title = known[sources[0]].title if sources else ", ".join(known[h].title for h in world.auto)
+        command = f"fetch {wanted.name} --source {has[0]}" if has else "models list"
+        raise NotAtHub(wanted.name, title, f"internlm-setup {command}")
+    found = []
+    for hub_id in asked:
+        hub = world.hub(hub_id)
+        elsewhere = next((h for h in has if h != hub_id and h not in asked), hub_id)
+        instead = f"internlm-setup fetch {wanted.name} --source {elsewhere}"
+        asked_revision = hub.default_revision if revision is None else revision
+        found.append(Question(hub, wanted.ids[hub_id], asked_revision, instead))
+    return found
