@@ -23,7 +23,7 @@ CONSTRAINTS_HEAD = (
 TOOLS = ("build", "hatchling", "import-linter", "nox[uv]", "ruff")
 # Programs that the full run looks for, and the Debian packages they come in.
 PROGRAMS = {
-    "nginx": "nginx-light",
+    "nginx": "nginx",
     "sshd": "openssh-server",
     "aria2c": "aria2",
     "ip": "iproute2",
@@ -36,16 +36,14 @@ SYSTEM_FOLDERS = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin"])
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["style", "types", "arch", f"tests-{MAIN}"]
-nox.options.reuse_existing_virtualenvs = True
 
 
 def offer_pyenv_pythons() -> None:
     """Let pyenv's `python3.N` commands work for every version that it holds."""
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    found = [path.name for path in root.glob("versions/3.*")]
-    wanted = [name for python in [MAIN, *PYTHONS] for name in found if name.startswith(f"{python}.")]
-    if wanted:
-        os.environ.setdefault("PYENV_VERSION", ":".join(dict.fromkeys(wanted)))
+    found = [path.name for python in [MAIN, *PYTHONS] for path in root.glob(f"versions/{python}.*")]
+    if found:
+        os.environ.setdefault("PYENV_VERSION", ":".join(dict.fromkeys(found)))
 
 
 offer_pyenv_pythons()
@@ -89,8 +87,8 @@ def types(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def arch(session: nox.Session) -> None:
     """Check who may import whom."""
-    install(session, "-e", ".", "import-linter")
-    session.run("lint-imports")
+    install(session, "import-linter")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
 
 
 @nox.session(python=MAIN)
@@ -151,6 +149,8 @@ def full(session: nox.Session) -> None:
     """
     os.environ["INTERNLM_SETUP_FULL"] = "1"
     os.environ["PATH"] += os.pathsep + SYSTEM_FOLDERS
+    for old in Path().glob(".coverage*"):
+        old.unlink()
     missing = [package for name, package in PROGRAMS.items() if not shutil.which(name)]
     if missing and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # installed, not started

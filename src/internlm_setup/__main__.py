@@ -1,6 +1,4 @@
-"""`python -m internlm_setup`: the same as the installed command."""
-
-from __future__ import annotations
+"""`python -m internlm_setup`."""
 
 import sys
 

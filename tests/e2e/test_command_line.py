@@ -1,4 +1,4 @@
-"""The command as a person runs it: a subprocess with an empty HOME; exit codes, streams, languages, signals."""
+"""The command as a person runs it, with an empty HOME: exit codes, streams, languages, signals."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.e2e
 
 SOURCE = Path(internlm_setup.cli.__file__).parents[2]
 HEAVY = (
-    "huggingface_hub modelscope modelscope_hub openxlab paramiko cryptography urllib3 requests httpx httpx2 "
-    "http.client yaml rich"
+    "huggingface_hub modelscope modelscope_hub openxlab paramiko cryptography "
+    "urllib3 requests httpx httpx2 http.client yaml rich"
 )
 
 # Commands that only these tests have; a folder on the package's path is all it takes.
@@ -68,7 +68,8 @@ def broken(ctx: typer.Context, how: str) -> None:
     if how == "no":
         raise typer.Exit(1)
     if how == "vendor":
-        logging.getLogger("huggingface_hub.file_download").warning("Authorization: Bearer secretsecret")
+        logger = logging.getLogger("huggingface_hub.file_download")
+        logger.warning("Authorization: Bearer secretsecret")
     if how == "much":
         output.result({}, "x" * 200_000)
 """
@@ -292,7 +293,7 @@ def test_the_answer_is_no(home: Path) -> None:
 
 
 def test_bug(home: Path) -> None:
-    """A bug is exit 70: an apology and the log's path; the traceback is in the log, without the token."""
+    """A bug is exit 70, an apology and the log's path; the traceback is there, without tokens."""
     done = run(home, "broken", "bug")
     log = home / ".local" / "state" / "internlm-setup" / "log" / "internlm-setup.log"
     assert done.returncode == 70

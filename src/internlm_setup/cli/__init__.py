@@ -119,7 +119,8 @@ def _dispatch(session: Session, rest: list[str]) -> int:
     if app.COMPLETE_VARIABLE in session.env:
         app.complete()
     _offer_chinese(session)
-    if "--help" in rest:
+    ours = rest[: rest.index("--")] if "--" in rest else rest
+    if "--help" in ours:
         return app.run(rest, session)
     from internlm_setup.core.log import close_log, open_log
 
@@ -185,7 +186,7 @@ def _offer_chinese(session: Session) -> None:
 
     output = session.output
     if session.language_origin.kind == "default" and output.form == "human" and output.is_live():
-        output.talk(output.paint("dim", NO_LOCALE.of(session.language)))
+        output.talk(output.paint("dim", NO_LOCALE))
 
 
 def _stdout_is_closed(cause: BrokenPipeError) -> bool:

@@ -31,9 +31,7 @@ class StoppedBySignal(StoppedError):
 
     code = "cli.stopped"
     text = Text(en="stopped by {signal}", zh="已被 {signal} 中止")
-    hint = Text(
-        en="the same command goes on: `{command}`", zh="再次运行同一命令即可继续：`{command}`"
-    )
+    hint = Text(en="the same command goes on: `{command}`", zh="再次运行同一命令即可继续：`{command}`")
 
 
 @dataclass(eq=False)
@@ -83,9 +81,14 @@ def usage_problem(english: str) -> Text:
             continue
         words = [word or "" for word in found.groups()]
         if _MAYBE in pattern and words[-1]:
-            close = ", ".join(f"`{name}`" for name in re.findall(r"[\w-]+", words[-1]))
+            close = ", ".join(f"`{name}`" for name in _names(words[-1]))
             en_close, zh_close = f"; did you mean {close}?", f"；是否想要 {close}？"
             return Text(en=en.format(*words) + en_close, zh=zh.format(*words) + zh_close)
         return Text(en=en.format(*words), zh=zh.format(*words))
     plain = english[:1].lower() + english[1:].rstrip(".")
     return Text(en=plain, zh=plain)
+
+
+def _names(suggested: str) -> list[str]:
+    """Return what is suggested; one release says its question twice."""
+    return re.findall(r"[\w-]+", suggested.partition("?")[0])

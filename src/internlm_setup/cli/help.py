@@ -51,9 +51,7 @@ def add_command(
     )(function)
 
 
-def add_group(
-    app: typer.Typer, name: str, *, says: Text, examples: Sequence[str], bare: Any = None
-) -> typer.Typer:
+def add_group(app: typer.Typer, name: str, *, says: Text, examples: Sequence[str], bare: Any = None) -> typer.Typer:
     """Make a noun that holds verbs.
 
     Args:
@@ -89,16 +87,11 @@ def new_app(says: Text, examples: Sequence[str], *, completion: bool = False) ->
 
 def width_of(text: str) -> int:
     """Return how many columns a terminal gives to a text."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _shown(
-    lang: Annotated[
-        str, typer.Option("--lang", metavar="en|zh", help=say("Language of all output", "输出语言"))
-    ] = "",
+    lang: Annotated[str, typer.Option("--lang", metavar="en|zh", help=say("Language of all output", "输出语言"))] = "",
     json: Annotated[
         bool,
         typer.Option(
@@ -243,7 +236,7 @@ def _pieces(text: str) -> Iterator[str]:
     for index, character in enumerate(text):
         piece += character
         following = text[index + 1 : index + 2]
-        wide = width_of(character) == 2 or (following and width_of(following) == 2)  # noqa: PLR2004
+        wide = width_of(character) == 2 or (following and width_of(following) == 2)
         if character == " " or (wide and following not in "，。；：、）》”！？,.;:) "):
             yield piece
             piece = ""

@@ -10,10 +10,8 @@ from internlm_setup.core.setting_rules import Origin
 from internlm_setup.core.settings import find_language
 from internlm_setup.core.text import Language, Text
 
-NO_LOCALE = Text(
-    en="no locale is set, so this is in English; 中文界面: `export INTERNLM_SETUP_LANG=zh`",
-    zh="no locale is set, so this is in English; 中文界面: `export INTERNLM_SETUP_LANG=zh`",
-)
+# One line for both kinds of reader; short enough for 80 columns.
+NO_LOCALE = "no locale is set, so this is English; 中文：`export INTERNLM_SETUP_LANG=zh`"
 _CHINESE_PRIMARY_LANGUAGE = 0x04  # LANG_CHINESE in winnt.h
 
 
@@ -23,9 +21,7 @@ class _Choice:
     language: Language = "en"
 
 
-def choose(
-    env: Mapping[str, str], config_file: Path, asked: str | None, encoding: str
-) -> tuple[Language, Origin]:
+def choose(env: Mapping[str, str], config_file: Path, asked: str | None, encoding: str) -> tuple[Language, Origin]:
     """Choose the language, remember it for `say`, and tell where the choice came from.
 
     A console that cannot show Chinese gets English, unless Chinese was asked for by name.

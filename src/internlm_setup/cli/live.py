@@ -63,9 +63,7 @@ class LiveView:
     def _drawn(self) -> RenderableType:
         with self._lock:
             tally = self._tally
-            self._spinner.text = Line(
-                tally.line(self._output.language), overflow="ellipsis", no_wrap=True
-            )
+            self._spinner.text = Line(tally.line(self._output.language), overflow="ellipsis", no_wrap=True)
             if tally.planned is None:
                 return self._spinner
             shown = list(tally.active.values())[:_MOST_FILES]

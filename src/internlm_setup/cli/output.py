@@ -78,9 +78,7 @@ class Output:
         if self.form == "stream":
             self._write(self.stdout, self._dumped(as_json(data, self.language)) + "\n")
 
-    def envelope(
-        self, command: Sequence[str], exit_code: int, errors: Sequence[Mapping[str, object]]
-    ) -> None:
+    def envelope(self, command: Sequence[str], exit_code: int, errors: Sequence[Mapping[str, object]]) -> None:
         """Write the one JSON object that ends every run with `--json`."""
         if self.form == "human":
             return
@@ -93,9 +91,7 @@ class Output:
             "data": self._data,
             "errors": list(errors),
         }
-        self._write(
-            self.stdout, self._dumped(whole, indent=None if self.form == "stream" else 2) + "\n"
-        )
+        self._write(self.stdout, self._dumped(whole, indent=None if self.form == "stream" else 2) + "\n")
 
     # Talk
 
@@ -186,9 +182,11 @@ class Output:
 
 def as_json(value: object, language: Language) -> Any:
     """Turn values into what JSON has; dataclasses become objects, texts one language."""
-    match value.value if isinstance(value, Enum) else value:
-        case None | bool() | int() | float() as plain:
-            return plain
+    if isinstance(value, Enum):
+        value = value.value
+    match value:
+        case None | bool() | int() | float():
+            return value
         case Text():
             return value.of(language)
         case Mapping():

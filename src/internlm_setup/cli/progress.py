@@ -19,12 +19,11 @@ from internlm_setup.fetch.transfer import events as ev
 
 LINE_EVERY_S = 5.0
 _SAY_AGAIN_S = 5.0
-_RETRY = Text(
-    en="{what}: {reason}; trying again in {wait} s", zh="{what}：{reason}；{wait} 秒后重试"
-)
+_RETRY = Text(en="{what}: {reason}; trying again in {wait} s", zh="{what}：{reason}；{wait} 秒后重试")
 _FAILED = Text(en="`{path}`: {reason}", zh="`{path}`：{reason}")
 _PLAN = Text(
-    en="{repo} at {hub}: {files} files, {size}", zh="{hub} 上的 {repo}：{files} 个文件，共 {size}"
+    en="{repo} at {hub}: {size} in {files} {noun}",
+    zh="{hub} 上的 {repo}：{files} 个文件，共 {size}",
 )
 _RESUMED = Text(en=", {present} already here", zh="，其中 {present} 已在本机")
 
@@ -102,7 +101,11 @@ class _Watcher:
 
 def _planned(event: ev.Planned) -> Text:
     plan = _PLAN.fill(
-        repo=event.repo, hub=event.hub, files=event.files, size=size(event.size_bytes)
+        repo=event.repo,
+        hub=event.hub,
+        files=event.files,
+        noun="file" if event.files == 1 else "files",
+        size=size(event.size_bytes),
     )
     if not event.present_bytes:
         return plan

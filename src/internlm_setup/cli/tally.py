@@ -142,7 +142,7 @@ def size(count_bytes: float) -> str:
         return f"{int(count_bytes)} B"
     value, unit = count_bytes / _KIBI, "KiB"
     for unit in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1000 or unit == "TiB":  # noqa: PLR2004 - 1000.0 would be a column wider
+        if value < 1000 or unit == "TiB":
             break
         value /= _KIBI
     return f"{value:.1f} {unit}"

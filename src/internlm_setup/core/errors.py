@@ -1,7 +1,7 @@
 """The families of failure; one family is one exit code.
 
 A concrete error is a small dataclass in its feature's `errors.py`: typed fields, a stable `code`, a `text`, and a
-`hint` that names the next command. The command line has one handler for `SetupError`, so a new error edits nothing else.
+`hint` that names the next command. The command line has one handler for `SetupError`, so a new one edits nothing else.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class SetupError(Exception):
 
     def details(self) -> dict[str, object]:
         """Return the error's own fields by name."""
-        if not is_dataclass(self):
-            return {}
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        kind: type = type(self)
+        names = [f.name for f in fields(kind)] if is_dataclass(kind) else []
+        return {name: getattr(self, name) for name in names}
 
     def message(self, language: Language = "en") -> str:
         """Return what happened and why, in one language."""
@@ -57,9 +57,7 @@ class SetupError(Exception):
         return None if self.hint is None else self.hint.of(language, self._words(language))
 
     def _words(self, language: Language) -> dict[str, object]:
-        return {
-            k: v.of(language) if isinstance(v, Text) else v for k, v in self.details().items()
-        }
+        return {k: v.of(language) if isinstance(v, Text) else v for k, v in self.details().items()}
 
     def __str__(self) -> str:
         return self.message()

@@ -1,62 +1,28 @@
-"""Reaching a host: proxies, trust, patience, and what exactly went wrong.
+"""Talking HTTP: proxies, trust, and small requests.
 
 Everything that talks HTTP goes through a `Network`: our own small requests, the transfer, and the vendors' SDKs (which
-get its trust store and its patience). Failures are named here, once: DNS, refused, time-out, TLS, proxy.
+get its trust store and its patience).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import queue
-import socket
 import ssl
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from internlm_setup.core.errors import ConfigError, UnavailableError
+from internlm_setup.core.errors import ConfigError
+from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
 from internlm_setup.core.text import Text
 
 if TYPE_CHECKING:
     import urllib3
 
-DNS_PATIENCE_S = 4.0
-CONNECT_PATIENCE_S = 4.5
 ANSWER_PATIENCE_S = 20.0
-
-CAUSES = {
-    "dns": Text(en="its name cannot be resolved (DNS)", zh="无法解析域名（DNS）"),
-    "dns-timeout": Text(
-        en="no DNS server answered within {seconds:.0f} s", zh="DNS 服务器在 {seconds:.0f} 秒内没有应答"
-    ).fill(seconds=DNS_PATIENCE_S),
-    "refused": Text(en="the connection was refused", zh="连接被拒绝"),
-    "time-out": Text(en="no answer in time (time-out)", zh="连接超时，没有应答"),
-    "no-route": Text(en="there is no network route to it", zh="没有到达它的网络路由"),
-    "tls": Text(en="its TLS certificate was not accepted", zh="它的 TLS 证书不被信任"),
-    "proxy": Text(en="the proxy in the environment failed", zh="环境变量中的代理不可用"),
-    "closed": Text(en="the connection was closed before an answer", zh="连接在应答之前被关闭"),
-}
-
-
-@dataclass(eq=False)
-class Unreachable(UnavailableError):
-    """Nobody at `host` gave a usable answer. `cause_id` is a key of `CAUSES`."""
-
-    code = "core.unreachable"
-    text = Text(en="cannot reach {host}: {cause}{detail}", zh="无法连接 {host}：{cause}{detail}")
-    hint = Text(
-        en="check the network, or the proxy variables HTTPS_PROXY and NO_PROXY: `internlm-setup config show`",
-        zh="请检查网络，或代理变量 HTTPS_PROXY 与 NO_PROXY：`internlm-setup config show`",
-    )
-    host: str
-    cause_id: str
-    cause: Text
-    detail: str = ""
 
 
 @dataclass(eq=False)
@@ -89,61 +55,11 @@ class BadProxy(ConfigError):
     proxy: str
 
 
-def unreachable(host: str, cause_id: str, detail: str = "") -> Unreachable:
-    """Build the error for one of the `CAUSES`."""
-    return Unreachable(host, cause_id, CAUSES[cause_id], f" ({detail})" if detail else "")
-
-
 def origin_of(url: str) -> str:
     """Return `scheme://host:port` in lower case, the port always written: what a token may be sent to."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
     return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk an exception, its causes, and the `reason` and arguments that HTTP libraries nest."""
-    todo: list[object] = [error]
-    seen: set[int] = set()
-    while todo:
-        one = todo.pop(0)
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        todo += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
-
-
-def diagnose(error: BaseException) -> tuple[str, str] | None:
-    """Name what a network exception of any library really was.
-
-    Returns:
-        A key of `CAUSES` and a short detail, or None when nothing in its chain is a network failure.
-    """
-    found: str | None = None
-    for one in _chain(error):
-        name = type(one).__name__
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return "tls", one.verify_message
-        if isinstance(one, ssl.SSLError):
-            return "tls", str(one.reason or "")
-        if "ProxyError" in name:
-            return "proxy", ""
-        if isinstance(one, socket.gaierror) or name == "NameResolutionError":
-            return "dns", ""
-        if isinstance(one, ConnectionRefusedError):
-            return "refused", ""
-        if isinstance(one, TimeoutError) or "Timeout" in name:
-            found = found or "time-out"
-        elif isinstance(one, OSError) and one.errno in _NO_ROUTE:
-            return "no-route", ""
-        elif isinstance(one, ConnectionError) or name in _CLOSED:
-            found = found or "closed"
-    return None if found is None else (found, "")
-
-
-_NO_ROUTE = {101, 113, 51, 65, 10051, 10065}  # ENETUNREACH, EHOSTUNREACH: Linux, macOS, Windows
-_CLOSED = {"RemoteProtocolError", "ProtocolError", "NetworkError", "IncompleteRead"}
 
 
 @lru_cache(maxsize=4)
@@ -156,7 +72,7 @@ def _trust(ca_files: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
         except OSError as error:
             raise BadTrustFile(variable, path) from error
     folder = ssl.get_default_verify_paths().capath
-    has_folder = folder is not None and any(Path(folder).iterdir())
+    has_folder = bool(folder) and Path(folder).is_dir() and any(Path(folder).iterdir())
     if not has_folder and not context.cert_store_stats()["x509_ca"]:
         import certifi
 
@@ -235,7 +151,7 @@ class Network:
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            _connect_any(_resolve(host, port), host)
+            connect_any(resolve(host, port), host)
         except Unreachable as error:
             if proxy is None:
                 raise
@@ -313,65 +229,3 @@ def _bypasses(rule: str, host: str, port: int | None) -> bool:
         return False
     bare = name.lstrip("*").lstrip(".")
     return bool(bare) and (host == bare or host.endswith("." + bare))
-
-
-Address = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
-
-
-def _resolve(host: str, port: int) -> list[Address]:
-    """Resolve a name within `DNS_PATIENCE_S`.
-
-    The C library's resolver has no deadline of its own, so it runs in a thread that is left behind when it is late.
-    """
-    answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))  # type: ignore[arg-type]
-        except (OSError, UnicodeError) as error:
-            answers.put(error if isinstance(error, OSError) else OSError(str(error)))
-
-    threading.Thread(target=ask, daemon=True, name="resolve").start()
-    try:
-        answer = answers.get(timeout=DNS_PATIENCE_S)
-    except queue.Empty:
-        raise unreachable(host, "dns-timeout") from None
-    if isinstance(answer, OSError):
-        raise unreachable(host, "dns") from answer
-    return answer
-
-
-def _connect_any(addresses: list[Address], host: str) -> None:
-    """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305)."""
-    results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
-    deadline = time.monotonic() + CONNECT_PATIENCE_S
-
-    def attempt(address: Address) -> None:
-        family, kind, proto, _, where = address
-        try:
-            with socket.socket(family, kind, proto) as sock:
-                sock.settimeout(max(0.1, deadline - time.monotonic()))
-                sock.connect(where)
-            results.put(None)
-        except OSError as error:
-            results.put(error)
-
-    waiting = list(addresses)
-    running = 0
-    last: OSError = TimeoutError()
-    while waiting or running:
-        if waiting:
-            threading.Thread(target=attempt, args=(waiting.pop(0),), daemon=True).start()
-            running += 1
-        left = deadline - time.monotonic()
-        try:
-            outcome = results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
-        except queue.Empty:
-            if left <= 0:
-                break
-            continue
-        if outcome is None:
-            return
-        running, last = running - 1, outcome
-    cause, detail = diagnose(last) or ("time-out", "")
-    raise unreachable(host, cause, detail) from last

@@ -40,9 +40,7 @@ _SECRETS = (
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"),
     # A signed address: everything after the question mark can be replayed, so all of it goes.
     re.compile(r"(?i)(\?)[^\s'\"<>]*(?:signature|x-amz-|x-oss-|token|credential)[^\s'\"<>]*"),
-    re.compile(
-        r"""(?i)((?:token|secret|password|passwd|api_?key|_sk|_ak)['"]?\s*[:=]\s*['"]?)[^\s'",;&]+"""
-    ),
+    re.compile(r"""(?i)((?:token|secret|password|passwd|api_?key|_sk|_ak)['"]?\s*[:=]\s*['"]?)[^\s'",;&]+"""),
 )
 
 
@@ -68,9 +66,7 @@ class LogFile(RotatingFileHandler):
 
     def __init__(self, path: Path, level: int = logging.INFO) -> None:
         self.broken = False
-        super().__init__(
-            path, maxBytes=_MAX_BYTES, backupCount=_FILES_KEPT - 1, encoding="utf-8", delay=True
-        )
+        super().__init__(path, maxBytes=_MAX_BYTES, backupCount=_FILES_KEPT - 1, encoding="utf-8", delay=True)
         self.setLevel(level)
         line = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
         self.setFormatter(_MaskingFormatter(line))

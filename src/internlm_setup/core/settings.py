@@ -175,9 +175,7 @@ def read_config(path: Path, hubs: tuple[HubDefaults, ...] = ()) -> dict[str, obj
     return flat
 
 
-def find_language(
-    env: Mapping[str, str], config_file: Path, asked: object = None
-) -> tuple[Language, Origin]:
+def find_language(env: Mapping[str, str], config_file: Path, asked: object = None) -> tuple[Language, Origin]:
     """Choose the language: `asked`, INTERNLM_SETUP_LANG, the file, the locale, English.
 
     Every run needs it before anything is imported, so the file's line is searched, not parsed.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError, SeveralErrors
-from internlm_setup.core.http import Unreachable
+from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.errors import HubBusy, HubUnreachable
@@ -102,9 +102,7 @@ def ask_first(questions: Sequence[Question], tell: events.Listener, clock: Clock
     return _first(questions, got)
 
 
-def _first(
-    questions: Sequence[Question], got: dict[int, Snapshot | BaseException]
-) -> tuple[Question, Snapshot]:
+def _first(questions: Sequence[Question], got: dict[int, Snapshot | BaseException]) -> tuple[Question, Snapshot]:
     failures: list[SetupError] = []
     for index in sorted(got):
         answer = got[index]

@@ -106,11 +106,7 @@ class Catalog:
         glob = part if re.search(r"[*?[]", part) else f"*{part}*"
 
         def names(model: Model) -> Iterator[str]:
-            return (
-                n.casefold()
-                for n in (model.family, *model.spellings)
-                if "/" in glob or "/" not in n
-            )
+            return (n.casefold() for n in (model.family, *model.spellings) if "/" in glob or "/" not in n)
 
         return tuple(m for m in self.models if any(fnmatchcase(n, glob) for n in names(m)))
 
@@ -160,8 +156,7 @@ class Catalog:
         """Return the names most like a mistaken one, closest first; none if nothing is like it."""
         asked = plain(short(name))
         scores = {
-            model.name: max(likeness(asked, plain(short(each))) for each in model.spellings)
-            for model in self.models
+            model.name: max(likeness(asked, plain(short(each))) for each in model.spellings) for model in self.models
         }
         ranked = sorted(scores, key=lambda each: -scores[each])
         return tuple(each for each in ranked if scores[each] >= _ALIKE)[:most]
@@ -198,7 +193,7 @@ def load_catalog(folders: Sequence[Path]) -> Catalog:
 
 
 def _read_family(path: Path) -> Iterator[Model]:
-    import yaml  # noqa: PLC0415 (--help does not need it)
+    import yaml
 
     try:
         # BaseLoader makes every scalar a str: a revision `1.0` or a name `7e1` stays what it says.

@@ -25,15 +25,12 @@ class UnknownModel(NotFoundError):
     code = "fetch.unknown-model"
     text = Text(en="no model is called `{name}`", zh="没有名为 `{name}` 的模型")
     hint = Text(
-        en="`internlm-setup models list` shows every name; "
-        "a repository outside the catalogue is written `ORG/NAME`",
+        en="`internlm-setup models list` shows every name; a repository outside the catalogue is written `ORG/NAME`",
         zh="用 `internlm-setup models list` 查看全部名称；目录之外的仓库请写成 `ORG/NAME`",
     )
     close: ClassVar[Text] = Text(
-        en="did you mean {names}? `internlm-setup fetch {closest}`; "
-        "`internlm-setup models list` shows every name",
-        zh="是否想要 {names}？ `internlm-setup fetch {closest}`；"
-        "用 `internlm-setup models list` 查看全部名称",
+        en="did you mean {names}? `internlm-setup fetch {closest}`; `internlm-setup models list` shows every name",
+        zh="是否想要 {names}？ `internlm-setup fetch {closest}`；用 `internlm-setup models list` 查看全部名称",
     )
 
     def next_step(self, language: Language = "en") -> str | None:
@@ -80,8 +77,8 @@ class HubUnreachable(UnavailableError):
     code = "fetch.hub-unreachable"
     text = Text(en="cannot reach {hub} at {host}: {cause}", zh="无法连接 {hub}（{host}）：{cause}")
     hint = Text(
-        en="check the network or a proxy (`internlm-setup config show`), or try another hub: `{command}`",
-        zh="请检查网络或代理（`internlm-setup config show`），或换一个平台：`{command}`",
+        en="check the network or a proxy (`internlm-setup config show`), then: `{command}`",
+        zh="请检查网络或代理（`internlm-setup config show`），然后运行：`{command}`",
     )
     hub: str
     host: str
@@ -271,12 +268,8 @@ class TokenRefused(DeniedError):
     """The hub answered 401 or 403 and did not say that it is about conditions."""
 
     code = "fetch.token-refused"
-    text = Text(
-        en="{hub} refused access to `{repo}` ({status})", zh="{hub} 拒绝访问 `{repo}`（{status}）"
-    )
-    hint = Text(
-        en="log in with an account that may read it: {login}", zh="请用有权限的账号登录：{login}"
-    )
+    text = Text(en="{hub} refused access to `{repo}` ({status})", zh="{hub} 拒绝访问 `{repo}`（{status}）")
+    hint = Text(en="log in with an account that may read it: {login}", zh="请用有权限的账号登录：{login}")
     hub: str
     repo: str
     status: int

@@ -124,5 +124,3 @@ class FetchResult:
     received_bytes: int
     reused_files: int
     unverified: tuple[str, ...]
-
-

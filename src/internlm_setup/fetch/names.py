@@ -20,9 +20,7 @@ _SITES = {"hf": "huggingface", "hf-mirror": "huggingface"}
 _SITES |= {hub: hub for hub in ("huggingface", "modelscope", "openxlab", "modelers")}
 _PAGE_TAILS = ("", "tree/main", "tree/master", "files", "summary")
 _NO_PAGE = Text(en="not a model's page at a hub we know", zh="不是已知模型库的模型页面")
-_MORE_THAN_A_MODEL = Text(
-    en="the address names a revision or a file too", zh="该地址还包含版本或文件"
-)
+_MORE_THAN_A_MODEL = Text(en="the address names a revision or a file too", zh="该地址还包含版本或文件")
 _NOT_A_NAME = Text(
     en="a name is letters, digits, `.`, `_` and `-`, with one `/` at most",
     zh="名称由字母、数字、`.`、`_`、`-` 组成，最多一个 `/`",

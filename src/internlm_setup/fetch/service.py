@@ -12,14 +12,14 @@ from pathlib import Path
 
 from internlm_setup.core.errors import SetupError, SeveralErrors, StoppedError, UnavailableError
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import history, hubs, layouts
+from internlm_setup.fetch import history, layouts
 from internlm_setup.fetch.ask import ask_first
 from internlm_setup.fetch.catalog import Wanted
-from internlm_setup.fetch.errors import NotAtHub, NothingMatches, UnknownHub
-from internlm_setup.fetch.transfer.errors import FileInTheWay, TransferFailed, TransferStopped
+from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer.errors import FileInTheWay, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.manifest import (
     Entry,
@@ -189,7 +189,14 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     entries = _still_true(finished, store, snapshot)
     write_manifest(
         store.state,
-        Manifest(made.wanted.name, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit, entries),
+        Manifest(
+            made.wanted.name,
+            snapshot.hub,
+            snapshot.repo,
+            snapshot.revision,
+            snapshot.commit,
+            entries,
+        ),
     )
     history.remember(world.state, made.wanted.name, made.folder)
     return _result(made, entries, received)

@@ -50,7 +50,6 @@ class World:
         return hubs.make(hub_id, self.endpoints.get(hub_id), self.network, self.env, self.home)
 
 
-
 def user_agent() -> str:
     """Return how we present ourselves: name, version, Python."""
     return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
@@ -77,9 +76,7 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, sett
     )
 
 
-def questions(
-    wanted: Wanted, world: World, sources: Sequence[str], revision: str | None
-) -> list[Question]:
+def questions(wanted: Wanted, world: World, sources: Sequence[str], revision: str | None) -> list[Question]:
     """Say which hubs to ask for which repository; those the catalogue knows not to have it are left out.
 
     Args:
@@ -105,8 +102,8 @@ def questions(
     found = []
     for hub_id in asked:
         hub = world.hub(hub_id)
-        elsewhere = next((h for h in has if h != hub_id and h not in asked), hub_id)
-        instead = f"internlm-setup fetch {wanted.name} --source {elsewhere}"
+        other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
+        instead = f"internlm-setup fetch {wanted.name}{other}"
         asked_revision = hub.default_revision if revision is None else revision
         found.append(Question(hub, wanted.ids[hub_id], asked_revision, instead))
     return found

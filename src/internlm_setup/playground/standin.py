@@ -28,9 +28,7 @@ random bytes: there is no model here.
 本目录由 internlm-setup 的 playground 在本机生成，只有文件名与 `internlm/internlm-chat-7b` 相同，
 权重是随机字节，并不是真正的模型。
 """
-_ATTRIBUTES = (
-    "*.bin filter=lfs diff=lfs merge=lfs -text\n*.model filter=lfs diff=lfs merge=lfs -text\n"
-)
+_ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n*.model filter=lfs diff=lfs merge=lfs -text\n"
 _MODULES = ("configuration_internlm.py", "modeling_internlm.py", "tokenization_internlm.py")
 _CONFIG = {
     "architectures": ["InternLMForCausalLM"],
@@ -45,9 +43,7 @@ _CONFIG = {
 _TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
 
 
-def make_standin(
-    folder: Path, *, weights_bytes: int = _DEFAULT_WEIGHTS_BYTES, seed: int = 7
-) -> Path:
+def make_standin(folder: Path, *, weights_bytes: int = _DEFAULT_WEIGHTS_BYTES, seed: int = 7) -> Path:
     """Write a stand-in for internlm-chat-7b.
 
     Args:
@@ -103,10 +99,7 @@ def _random_bytes(key: str, size_bytes: int) -> bytes:
 
 
 def _index(weights_bytes: int) -> dict[str, object]:
-    layers = {
-        f"model.layers.{number}.mlp.up_proj.weight": shard_name(number + 1)
-        for number in range(WEIGHT_SHARDS)
-    }
+    layers = {f"model.layers.{number}.mlp.up_proj.weight": shard_name(number + 1) for number in range(WEIGHT_SHARDS)}
     return {"metadata": {"total_size": weights_bytes}, "weight_map": layers}
 
 

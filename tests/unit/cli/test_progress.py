@@ -42,7 +42,7 @@ class Hand:
 class Terminal(io.StringIO):
     """A UTF-8 terminal."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
 
     def isatty(self) -> bool:
         return True
@@ -78,7 +78,7 @@ def test_lines_without_a_terminal() -> None:
     assert text(out.stderr).splitlines() == [
         "starting",
         "asking hub (hub.test)",
-        "org/model at hub: 3 files, 24.0 MiB, 2.0 MiB already here",
+        "org/model at hub: 24.0 MiB in 3 files, 2.0 MiB already here",
         "2.0 MiB of 24.0 MiB",
         "warning: take care",
         "warning: `a.bin`: the connection was reset",

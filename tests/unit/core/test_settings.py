@@ -77,7 +77,7 @@ def test_endpoint_variables(file: Path) -> None:
 def test_wrong_values(tmp_path: Path, key: str, value: str) -> None:
     """A wrong value is a usage error on the command line and a config error elsewhere."""
     with pytest.raises(BadOption, match=value):
-        resolved(tmp_path / "none", **{key: value})
+        resolve_settings(env={}, config_file=tmp_path, hubs=HUBS, given={key: value})
     path = tmp_path / "config.yaml"
     hub = key.partition(".")[2]
     path.write_text(f"endpoint: {{{hub}: {value}}}" if hub else f"{key}: {value}", encoding="utf-8")

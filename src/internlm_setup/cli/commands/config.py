@@ -33,8 +33,7 @@ def register(app: typer.Typer) -> None:
         noun,
         path,
         says=Text(
-            en="Print the path of the config file\n\n"
-            "It need not exist; it holds lines such as `jobs: 4`.",
+            en="Print the path of the config file\n\nIt need not exist; it holds lines such as `jobs: 4`.",
             zh="输出配置文件的路径\n\n文件可以不存在；其中是形如 `jobs: 4` 的行。",
         ),
         examples=["internlm-setup config path"],
@@ -49,10 +48,7 @@ def show(ctx: typer.Context) -> None:
     found = [*session.settings(), *network_settings(session.env)]
     session.output.result(
         {
-            "settings": {
-                s.name: {"value": s.value, "origin": s.origin.kind, "detail": s.origin.detail}
-                for s in found
-            },
+            "settings": {s.name: {"value": s.value, "origin": s.origin.kind, "detail": s.origin.detail} for s in found},
             "config_file": session.paths.config_file,
         }
     )

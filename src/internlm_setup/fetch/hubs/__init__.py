@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from internlm_setup.core import registry
 from internlm_setup.core.http import Network
@@ -17,14 +18,23 @@ from internlm_setup.fetch.model import Hub
 ENTRY_POINTS = "internlm_setup.hubs"
 
 
-def known() -> dict[str, type[Hub]]:
+class HubMaker(Protocol):
+    """A hub's class: makes one when called, and says what it is called before that."""
+
+    id: str
+    title: str
+
+    def __call__(self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> Hub:
+        """Make the hub; `endpoint` None means its own."""
+        ...
+
+
+def known() -> dict[str, HubMaker]:
     """Return every installed hub's class by its id."""
     return registry.plugins(__name__, "HUB", ENTRY_POINTS)
 
 
-def make(
-    hub_id: str, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
-) -> Hub:
+def make(hub_id: str, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> Hub:
     """Make one hub.
 
     Raises:

@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from internlm_setup.core.errors import SetupError
-from internlm_setup.core.http import CAUSES, Network, diagnose, origin_of, unreachable
+from internlm_setup.core.http import Network, origin_of
+from internlm_setup.core.reach import diagnose, unreachable
 from internlm_setup.core.retry import TRY_LATER, Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
@@ -39,9 +40,7 @@ class HuggingFace:
     default_revision = "main"
     note: Text | None = None
 
-    def __init__(
-        self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
-    ) -> None:
+    def __init__(self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> None:
         self.endpoint = (endpoint or "https://huggingface.co").rstrip("/")
         self._network = network
         self._origin = origin_of(self.endpoint)
@@ -71,7 +70,10 @@ class HuggingFace:
         from huggingface_hub.utils import build_hf_headers
 
         url = hf_hub_url(
-            snapshot.repo, file.path, revision=snapshot.commit or snapshot.revision, endpoint=self.endpoint
+            snapshot.repo,
+            file.path,
+            revision=snapshot.commit or snapshot.revision,
+            endpoint=self.endpoint,
         )
         sent = build_hf_headers(library_name="internlm-setup")
         token = {k: v for k, v in sent.items() if k.lower() == "authorization"}

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from internlm_setup.core.http import Network, diagnose, origin_of, unreachable
+from internlm_setup.core.http import Network, origin_of
+from internlm_setup.core.reach import diagnose, unreachable
 from internlm_setup.core.retry import TRY_LATER, Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
@@ -36,9 +37,7 @@ class ModelScope:
     default_revision = "master"
     note: Text | None = None
 
-    def __init__(
-        self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
-    ) -> None:
+    def __init__(self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> None:
         address = endpoint or "https://modelscope.cn"
         self.endpoint = (address if "://" in address else f"https://{address}").rstrip("/")
         self._network = network
@@ -94,7 +93,10 @@ class ModelScope:
         url = legacy.get_download_url(snapshot.repo, "model", file.path, snapshot.revision)
         if not legacy.token:
             return Location(url, self._origin)
-        token = {"Authorization": f"Bearer {legacy.token}", "Cookie": f"m_session_id={legacy.token}"}
+        token = {
+            "Authorization": f"Bearer {legacy.token}",
+            "Cookie": f"m_session_id={legacy.token}",
+        }
         return Location(url, self._origin, token)
 
     @contextmanager
@@ -121,19 +123,19 @@ def _adapter(origin: str, network: Network) -> Any:
     """Make the transport under the SDK's sessions: our trust store, our patience, our errors, no token abroad."""
     from requests.adapters import HTTPAdapter
 
-    class Adapter(HTTPAdapter):  # type: ignore[misc]
+    class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
             return super().init_poolmanager(*args, ssl_context=network.ssl_context(), **kwargs)
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
             return super().proxy_manager_for(*args, ssl_context=network.ssl_context(), **kwargs)
 
-        def send(self, request: Any, **kwargs: Any) -> Any:
+        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
             if origin_of(request.url) != origin:
                 for name in ("Authorization", "Cookie"):
                     request.headers.pop(name, None)
             try:
-                response = super().send(request, **{**kwargs, "timeout": TIMEOUT_S})
+                response = super().send(request, *args, **{**kwargs, "timeout": TIMEOUT_S})
             except Exception as error:
                 cause, detail = diagnose(error) or ("closed", str(error))
                 raise unreachable(urlsplit(request.url).hostname or "", cause, detail) from error

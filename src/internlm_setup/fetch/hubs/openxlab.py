@@ -51,9 +51,7 @@ class OpenXLab:
         zh="OpenXLab 已不再维护；请尽量使用 ModelScope 或 Hugging Face（维护者说明：InternLM issue 813，2025-01-15）",
     )
 
-    def __init__(
-        self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path
-    ) -> None:
+    def __init__(self, *, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> None:
         self.endpoint = (endpoint or "https://openapi.openxlab.org.cn/api/v1").rstrip("/")
         self._host = urlsplit(self.endpoint).hostname or ""
         self._network = network
@@ -143,9 +141,7 @@ class OpenXLab:
         write_atomically(self._folder / "token.json", text.encode(), mode=0o600)
         return str(token["jwt"])
 
-    def _post(
-        self, path: str, value: Mapping[str, object], repo: str, token: str | None = None
-    ) -> dict[str, Any]:
+    def _post(self, path: str, value: Mapping[str, object], repo: str, token: str | None = None) -> dict[str, Any]:
         """Send JSON and return the inner `data` of a good answer."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token:
@@ -187,10 +183,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _good_until(token: Mapping[str, Any], name: str) -> float:
     """Return the Unix time in one of the SDK's date fields (Shanghai time), 0 when it is not there."""
     try:
-        when = datetime.strptime(str(token.get(name)), "%Y-%m-%d %H:%M:%S")
+        when = datetime.strptime(f"{token.get(name)} +0800", "%Y-%m-%d %H:%M:%S %z")
     except ValueError:
         return 0.0
-    return when.replace(tzinfo=SHANGHAI).timestamp()
+    return when.timestamp()
 
 
 HUB = OpenXLab

@@ -15,7 +15,10 @@ class ModelScopeCache:
     """Files where ModelScope's own library looks for them; `--to` is its `cache_dir`."""
 
     id = "modelscope-cache"
-    title = Text(en="ModelScope's cache (the tutorial's cache_dir)", zh="ModelScope 缓存（教程中的 cache_dir）")
+    title = Text(
+        en="ModelScope's cache (the tutorial's cache_dir)",
+        zh="ModelScope 缓存（教程中的 cache_dir）",
+    )
 
     @staticmethod
     def folder(to: Path | None, cwd: Path, cache_home: Path, repo: str, revision: str) -> Path:

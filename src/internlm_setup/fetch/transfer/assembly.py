@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass, field
 
 from internlm_setup.core.errors import SetupError
-from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.model import Location, Proof
+from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
@@ -23,7 +23,10 @@ HASH_STEP_BYTES = 8 << 20
 
 @dataclass
 class Piece:
-    """A span one worker is on. `at` is how far it has come; `end` None means to the end of the body; `arrived` that it got there."""
+    """A span one worker is on.
+
+    `at` is how far it has come; `end` None means to the end of the body, and `arrived` that it got there.
+    """
 
     assembly: Assembly
     start: int
@@ -98,9 +101,7 @@ class Assembly:
             return
         step = piece_bytes(size, self._jobs)
         self.queue = [
-            (at, min(at + step, end))
-            for start, end in self.partial.holes(0, size)
-            for at in range(start, end, step)
+            (at, min(at + step, end)) for start, end in self.partial.holes(0, size) for at in range(start, end, step)
         ]
 
     def take(self) -> Piece | None:

@@ -7,7 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 
 from internlm_setup.core.clock import Clock
-from internlm_setup.core.errors import DeniedError, SetupError, StoppedError, UnavailableError, WriteError
+from internlm_setup.core.errors import (
+    DeniedError,
+    SetupError,
+    StoppedError,
+    UnavailableError,
+    WriteError,
+)
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly, Piece
 

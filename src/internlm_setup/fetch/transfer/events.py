@@ -96,17 +96,7 @@ class Noted:
     warning: bool = False
 
 
-Event = (
-    Asking
-    | Planned
-    | FileStarted
-    | Advanced
-    | Verifying
-    | FileFinished
-    | FileFailed
-    | Retrying
-    | Noted
-)
+Event = Asking | Planned | FileStarted | Advanced | Verifying | FileFinished | FileFailed | Retrying | Noted
 Listener = Callable[[Event], None]
 
 

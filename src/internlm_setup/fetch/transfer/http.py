@@ -15,12 +15,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from internlm_setup.core.http import CAUSES, Network, diagnose, origin_of
+from internlm_setup.core.http import Network, origin_of
+from internlm_setup.core.reach import CAUSES, diagnose
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.errors import FileMissing, TokenRefused
-from internlm_setup.fetch.transfer.errors import BadRedirect, SizeMismatch
 from internlm_setup.fetch.model import Location
+from internlm_setup.fetch.transfer.errors import BadRedirect, SizeMismatch
 
 if TYPE_CHECKING:
     import urllib3
@@ -29,7 +30,6 @@ BLOCK_BYTES = 1 << 20
 MOST_REDIRECTS = 8
 FLOOR_BYTES_PER_S = 1024
 FLOOR_WINDOW_S = 20.0
-
 
 
 @dataclass
@@ -79,11 +79,14 @@ class Stream:
     etag: str | None
     got_bytes: int = field(default=0, init=False)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Stream:  # noqa: PYI034  # Self needs Python 3.11
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind is None and self.got_bytes == self.length_bytes:
             self.response.release_conn()
@@ -96,7 +99,7 @@ class Stream:
         Raises:
             Again: The server closed early, stalled, or fell below the floor speed.
         """
-        read: Any = getattr(self.response, "read1", None) or self.response._fp.read1  # type: ignore[attr-defined]  # noqa: SLF001  # urllib3 1.26
+        read: Any = getattr(self.response, "read1", None) or self.response._fp.read1  # type: ignore[attr-defined]  # urllib3 1.26
         mark_s, mark_bytes = time.monotonic(), 0
         while not cancelled.is_set():
             left = BLOCK_BYTES if self.length_bytes is None else self.length_bytes - self.got_bytes
@@ -211,9 +214,10 @@ def _judge(
     wanted: Wanted,
 ) -> Stream:
     status = response.status
+    if status not in {200, 206}:
+        response.close()
+        raise _refusal(status, headers, origin_of(url) == location.origin, wanted)
     try:
-        if status not in {200, 206}:
-            raise _refusal(status, headers, origin_of(url) == location.origin, wanted)
         length = _length(status, headers, wanted)
     except BaseException:
         response.close()

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from internlm_setup.core.files import write_atomically, writing
-from internlm_setup.fetch.transfer.errors import BadManifest
 from internlm_setup.fetch.model import Proof
+from internlm_setup.fetch.transfer.errors import BadManifest
 
 SCHEMA = 1
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.transfer.errors import HostileListing
 from internlm_setup.fetch.model import Location, RemoteFile
+from internlm_setup.fetch.transfer.errors import HostileListing
 
 STATE_FOLDER = ".internlm-setup"
 MOST_FILES = 99_999
@@ -145,9 +145,7 @@ def _value_fault(file: RemoteFile) -> Text | None:
     return None
 
 
-def select(
-    files: Iterable[RemoteFile], include: Sequence[str], exclude: Sequence[str]
-) -> list[RemoteFile]:
+def select(files: Iterable[RemoteFile], include: Sequence[str], exclude: Sequence[str]) -> list[RemoteFile]:
     """Keep the files that `include` names (all when empty) and `exclude` does not, in path order.
 
     Source:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError
-from internlm_setup.core.http import Unreachable
+from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.transfer.errors import HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
+from internlm_setup.fetch.transfer.errors import HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.http import Again, Fetcher, NoRanges, Wanted
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content

@@ -39,9 +39,7 @@ class Digest:
         return None if self._git is None else self._git.hexdigest()
 
 
-def judge(
-    digest: Digest, sha256: str | None, git_sha1: str | None
-) -> tuple[bool, Proof]:
+def judge(digest: Digest, sha256: str | None, git_sha1: str | None) -> tuple[bool, Proof]:
     """Compare a finished digest with what was published.
 
     Returns:

@@ -82,9 +82,7 @@ class Connection:
     def _send_body(self, reply: Reply) -> bool:
         delivery = reply.delivery
         start = reply.content.start if isinstance(reply.content, Span) else 0
-        limit = (
-            reply.length if delivery.stop_after is None else min(delivery.stop_after, reply.length)
-        )
+        limit = reply.length if delivery.stop_after is None else min(delivery.stop_after, reply.length)
         own = [delivery.bytes_per_s, self._faults.limits.connection_bytes_per_s]
         paces = [Pace(rate) for rate in own if rate]
         with _opened(reply) as file:

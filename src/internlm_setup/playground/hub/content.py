@@ -83,8 +83,5 @@ def _answer(call: Call, library: Library, hub: str, repo_id: str) -> Reply:
 
 
 def _refused(status: int, code: str, message: str) -> Reply:
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    )
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return Reply(status, {"Content-Type": "application/xml"}, body.encode())

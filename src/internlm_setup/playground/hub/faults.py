@@ -74,9 +74,7 @@ class Faults:
         with self._lock:
             return sum(armed.struck for armed in self._armed if armed.fault is fault)
 
-    def throttle(
-        self, total_bytes_per_s: float | None = None, connection_bytes_per_s: float | None = None
-    ) -> None:
+    def throttle(self, total_bytes_per_s: float | None = None, connection_bytes_per_s: float | None = None) -> None:
         """Limit the speed of bodies, in all and per connection; without arguments, no limit."""
         self.limits = Limits(total_bytes_per_s, connection_bytes_per_s)
         self.total_pace = Pace(total_bytes_per_s) if total_bytes_per_s else None
@@ -106,8 +104,4 @@ class Faults:
 
 def _fits(fault: Fault, reply: Reply) -> bool:
     where = fault.where if fault.where is not None else KINDS[fault.kind].where
-    return (
-        reply.stage in where
-        and fault.hub in {"*", reply.hub}
-        and fnmatchcase(reply.path, fault.files)
-    )
+    return reply.stage in where and fault.hub in {"*", reply.hub} and fnmatchcase(reply.path, fault.files)

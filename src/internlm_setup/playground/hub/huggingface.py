@@ -38,9 +38,7 @@ def answer(call: Call, library: Library) -> Reply | None:
             path = "/".join(parts)
             found = _shelf_for(call, library, f"{owner}/{name}")
             if isinstance(found, Shelf):
-                reply = _gate(call, library, found) or _resolve(
-                    call, library, found, revision, path
-                )
+                reply = _gate(call, library, found) or _resolve(call, library, found, revision, path)
             else:
                 reply = found
             return reply.about(HUB, "file", path)

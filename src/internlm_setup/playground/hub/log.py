@@ -59,9 +59,7 @@ class RequestLog:
     def wait_for(self, wanted: Callable[[Request], bool], timeout_s: float = 30.0) -> Request:
         """Return the first request that fits, waiting if need be; TimeoutError when none comes."""
         with self._changed:
-            found = self._changed.wait_for(
-                lambda: next(filter(wanted, self._requests), None), timeout_s
-            )
+            found = self._changed.wait_for(lambda: next(filter(wanted, self._requests), None), timeout_s)
         if found is None:
             raise TimeoutError(f"no such request within {timeout_s} s")
         return found

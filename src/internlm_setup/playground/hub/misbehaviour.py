@@ -141,9 +141,7 @@ def _ignore_range(reply: Reply, scene: Scene) -> Reply | None:
     span = _body(scene.call, reply)
     if span is None or reply.status != HTTPStatus.PARTIAL_CONTENT:
         return None
-    headers = {
-        k: v for k, v in reply.headers.items() if k not in {"Content-Range", "Accept-Ranges"}
-    }
+    headers = {k: v for k, v in reply.headers.items() if k not in {"Content-Range", "Accept-Ranges"}}
     whole = replace(span, start=0, end=span.size_bytes)
     return replace(reply, status=200, headers=headers, content=whole)
 

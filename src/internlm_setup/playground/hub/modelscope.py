@@ -61,9 +61,7 @@ def _api(call: Call, library: Library, repo_id: str, rest: list[str]) -> Reply |
         case ["revisions"]:
             names = ["master", *sorted(shelf.repository.revisions)]
             branches = [{"Revision": name, "CreatedAt": _MADE_AT} for name in names]
-            return _envelope({"RevisionMap": {"Branches": branches, "Tags": []}}).about(
-                HUB, "listing"
-            )
+            return _envelope({"RevisionMap": {"Branches": branches, "Tags": []}}).about(HUB, "listing")
         case _:
             return None
 

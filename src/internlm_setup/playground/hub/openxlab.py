@@ -78,9 +78,7 @@ class OpenXLab:
             return _envelope({"nonce": nonce, "algorithm": "HmacSHA256"})
         if step == "getJwt":
             return (
-                self._jwt()
-                if self._proves(ak, str(asked.get("d", "")), library)
-                else _refused("20002", "d is wrong")
+                self._jwt() if self._proves(ak, str(asked.get("d", "")), library) else _refused("20002", "d is wrong")
             )
         if step == "refreshJwt":
             good = asked.get("refresh_token") in self._refresh_tokens
@@ -115,9 +113,7 @@ class OpenXLab:
 
     def _addresses(self, call: Call, library: Library) -> Reply:
         jwt = call.headers.get("authorization")
-        if jwt is not None and self._tokens.get(jwt, datetime.now(_SHANGHAI)) <= datetime.now(
-            _SHANGHAI
-        ):
+        if jwt is not None and self._tokens.get(jwt, datetime.now(_SHANGHAI)) <= datetime.now(_SHANGHAI):
             return _refused("10003", "token is invalid or has expired")
         asked = call.json()
         repo_id = f"{asked.get('userName')}/{asked.get('repositoryName')}"
@@ -141,11 +137,7 @@ def _signed(library: Library, shelf: Shelf, asked: Mapping[str, object]) -> dict
         everything = models is None and paths is None
         if not (everything or {key, entry.path, path.name} & set(chosen or ())):
             continue
-        if any(
-            fnmatchcase(name, pattern)
-            for pattern in ignore or ()
-            for name in (entry.path, path.name, key)
-        ):
+        if any(fnmatchcase(name, pattern) for pattern in ignore or () for name in (entry.path, path.name, key)):
             continue
         url = library.content_url(HUB, shelf.repository.ids[HUB], entry.path)
         tables[kind][key] = {"url": url, "fileName": path.name, "hash": sample_md5(entry)}

@@ -63,9 +63,7 @@ class Repository:
     def is_lfs(self, path: str, size_bytes: int) -> bool:
         """Tell whether the hubs keep this file's bytes at their CDN."""
         name = PurePosixPath(path).name
-        return size_bytes > self.lfs_threshold_bytes or any(
-            fnmatchcase(name, pattern) for pattern in self.lfs_patterns
-        )
+        return size_bytes > self.lfs_threshold_bytes or any(fnmatchcase(name, pattern) for pattern in self.lfs_patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +169,7 @@ def hash_file(path: str, source: Path, *, lfs: bool) -> Entry:
                 blob.update(block)
     if lfs:
         pointer = (
-            "version https://git-lfs.github.com/spec/v1\n"
-            f"oid sha256:{sha256.hexdigest()}\nsize {size_bytes}\n"
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256.hexdigest()}\nsize {size_bytes}\n"
         ).encode()
         blob = hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False)
     return Entry(path, size_bytes, sha256.hexdigest(), blob.hexdigest(), lfs, source)
