@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from internlm_setup.fetch.errors import NoManifest
+from internlm_setup.fetch.transfer.errors import NoManifest
 from internlm_setup.fetch.transfer.manifest import Entry, Manifest, read_manifest
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER
 from internlm_setup.fetch.transfer.verify import hash_file

@@ -277,22 +277,6 @@ class TokenRefused(DeniedError):
 
 
 @dataclass(eq=False)
-class NoManifest(NotFoundError):
-    """A folder was not made by fetch, so there is nothing to check it against."""
-
-    code = "fetch.no-manifest"
-    text = Text(
-        en="`{folder}` has no record of a fetch to check against",
-        zh="`{folder}` 没有可供核对的下载记录",
-    )
-    hint = Text(
-        en="`internlm-setup fetch MODEL --to {folder}` checks what is there and makes one",
-        zh="`internlm-setup fetch MODEL --to {folder}` 会核对已有文件并生成记录",
-    )
-    folder: str
-
-
-@dataclass(eq=False)
 class UnknownLayout(NotFoundError):
     """No layout of this name exists."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from internlm_setup.core.errors import (
     ConfigError,
     CorruptError,
+    NotFoundError,
     ProtocolError,
     StoppedError,
     UnavailableError,
@@ -183,3 +184,19 @@ class BadManifest(ConfigError):
     )
     path: str
     detail: str
+
+
+@dataclass(eq=False)
+class NoManifest(NotFoundError):
+    """A folder was not made by fetch, so there is nothing to check it against."""
+
+    code = "fetch.no-manifest"
+    text = Text(
+        en="`{folder}` has no record of a fetch to check against",
+        zh="`{folder}` 没有可供核对的下载记录",
+    )
+    hint = Text(
+        en="`internlm-setup fetch MODEL --to {folder}` checks what is there and makes one",
+        zh="`internlm-setup fetch MODEL --to {folder}` 会核对已有文件并生成记录",
+    )
+    folder: str
