@@ -1,4 +1,4 @@
-"""The declared dependencies resolve to what we mean, with pip and with uv, from the index in use."""
+"""The declared dependencies resolve to what we mean, with pip and uv, from the index in use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs' folder of an environment with pip and uv in it."""
     root = tmp_path_factory.mktemp("tools")
     venv.create(root, with_pip=True)
-    subprocess.check_call(
-        [root / "bin" / "python", "-m", "pip", "install", "-q", "-U", "pip", "uv"]
-    )
+    subprocess.check_call([root / "bin" / "python", "-m", "pip", "install", "-q", "-U", "pip", "uv"])
     return root / "bin"
 
 
@@ -33,21 +31,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
         shutil.copy(REPOSITORY / name, root)
     for name in ("src", "configs"):
-        shutil.copytree(
-            REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     return root
 
 
 def resolve(tools: Path, wanted: str, *options: str) -> dict[str, tuple[int, ...]]:
     """Return the versions that pip would install, by normal name."""
-    command = [tools / "python", "-m", "pip", "install", "--dry-run", "--quiet", "--report", "-"]
-    report = json.loads(subprocess.check_output([*command, *options, wanted]))
+    command = ["-m", "pip", "install", "--dry-run", "--quiet", "--report", "-", *options, wanted]
+    report = json.loads(subprocess.check_output([tools / "python", *command]))
     found = [entry["metadata"] for entry in report["install"]]
     return {
-        re.sub(r"[-_.]+", "-", one["name"]).lower(): tuple(
-            map(int, re.findall(r"\d+", one["version"]))
-        )
+        re.sub(r"[-_.]+", "-", one["name"]).lower(): tuple(map(int, re.findall(r"\d+", one["version"])))
         for one in found
     }
 
@@ -82,8 +76,8 @@ def test_constraints_hold_for_all_that_is_installed(tools: Path, project: Path) 
 def test_constraints_resolve_on_other_pythons(tools: Path, project: Path, python: str) -> None:
     """The same file serves every Python that we name."""
     plain = ["pip", "compile", "-q", "--extra", "test", "-c", "constraints.txt"]
-    command = [tools / "uv", *plain, "--python-version", python, "pyproject.toml"]
-    found = subprocess.check_output(command, cwd=project, text=True)
+    command = [*plain, "--python-version", python, "pyproject.toml"]
+    found = subprocess.check_output([tools / "uv", *command], cwd=project, text=True)
     assert "\npytest==" in found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from internlm_setup.core.errors import ExitCode, SetupError, StoppedError
+from internlm_setup.core.errors import ExitCode, NotFoundError, SetupError, StoppedError
 from internlm_setup.core.text import Text
 
 
@@ -92,3 +92,17 @@ def usage_problem(english: str) -> Text:
 def _names(suggested: str) -> list[str]:
     """Return what is suggested; one release says its question twice."""
     return re.findall(r"[\w-]+", suggested.partition("?")[0])
+
+
+@dataclass(eq=False)
+class NoSuchProgram(NotFoundError):
+    """A program that was to be run is not on PATH."""
+
+    program: str
+
+    code = "cli.no-such-program"
+    text = Text(en="there is no program `{program}` on PATH", zh="PATH 中没有程序 `{program}`")
+    hint = Text(
+        en="write the command after `--`: `internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
+        zh="请把命令写在 `--` 之后：`internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
+    )

@@ -72,9 +72,9 @@ class _Watcher:
         """Take one event. Talk happens outside the lock: a display that draws takes it too."""
         with self.lock:
             self.tally.add(event)
+        self._talk(event)
         if isinstance(event, ev.Asking | ev.Planned):
             self.changed.set()
-        self._talk(event)
 
     def _talk(self, event: ev.Event) -> None:
         match event:

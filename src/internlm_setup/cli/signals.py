@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -34,20 +35,38 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in _NAMES:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
 def raising() -> Iterator[None]:
     """Turn the signals that end a run into `Interrupted` inside the block.
 
     A signal that whoever started us had switched off (`nohup`, a background job of sh) stays off.
     Outside the main thread, where Python allows no handlers, this does nothing.
     """
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in _NAMES:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, _raise)
-    try:
+    with _handled_by(_raise):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def left_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave ending to a child that shares our terminal: Ctrl-C reaches it by itself, the rest is passed on."""
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            child.send_signal(number)
+
+    with _handled_by(pass_on):
+        yield

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import NoManifest
 from internlm_setup.fetch.transfer.manifest import Entry, Manifest, read_manifest
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER
@@ -39,12 +40,12 @@ class Report:
         return not self.bad and not self.missing
 
 
-def verify(folder: Path, read: Callable[[int], None] = lambda _: None) -> Report:
+def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     """Hash every recorded file.
 
     Args:
         folder: A folder that fetch made.
-        read: Told the bytes read, from several threads.
+        tell: Told the plan and the bytes as they are read, by one thread at a time.
 
     Raises:
         NoManifest: Nothing to check against.
@@ -56,10 +57,23 @@ def verify(folder: Path, read: Callable[[int], None] = lambda _: None) -> Report
     missing = tuple(e.path for e in manifest.files if not (folder / e.path).is_file())
     here = [e for e in manifest.files if e.path not in set(missing)]
 
+    telling = threading.Lock()
+
+    def say(event: events.Event) -> None:
+        with telling:
+            tell(event)
+
     def is_bad(entry: Entry) -> bool:
         if (folder / entry.path).stat().st_size != entry.size_bytes:
             return True
-        return hash_file(folder / entry.path, git=False, read=read).sha256 != entry.sha256
+        say(events.FileStarted(entry.path, entry.size_bytes, 0))
+        digest = hash_file(folder / entry.path, git=False, read=lambda n: say(events.Advanced(entry.path, n)))
+        same = digest.sha256 == entry.sha256
+        say(events.FileFinished(entry.path, entry.size_bytes, entry.proof if same else "none"))
+        return not same
+
+    size_bytes = sum(e.size_bytes for e in here)
+    say(events.Planned(manifest.repo, manifest.hub, len(here), size_bytes, 0))
 
     with ThreadPoolExecutor(HASHERS) as hashers:
         verdicts = list(hashers.map(is_bad, here))

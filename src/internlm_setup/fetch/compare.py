@@ -18,7 +18,10 @@ from internlm_setup.fetch.world import World, questions
 
 _NOT_ASKED = Text(en="not asked", zh="未查询")
 _FIRST = Text(en="the one others are compared with", zh="其他平台与它比较")
-_SAME = Text(en="the same bytes in {n} shared files", zh="共有的 {n} 个文件内容相同")
+_SAME = Text(
+    en="the same bytes in all {n} files whose hashes can be compared ({m} shared)",
+    zh="可比较哈希值的 {n} 个文件内容全部相同（共有 {m} 个）",
+)
 _UNKNOWN = Text(en="cannot be compared: no comparable hashes", zh="无法比较：没有可比的哈希值")
 _DIFFERENT = Text(en="{n} files differ: {names}", zh="有 {n} 个文件不同：{names}")
 
@@ -91,7 +94,7 @@ def difference(one: Snapshot, other: Snapshot) -> Text:
         names = ", ".join(different[:3]) + ("…" if len(different) > 3 else "")
         return _DIFFERENT.fill(n=len(different), names=names)
     known = sum(same is True for _, same in verdicts)
-    return _SAME.fill(n=known) if known else _UNKNOWN
+    return _SAME.fill(n=known, m=len(shared)) if known else _UNKNOWN
 
 
 def same_bytes(one: RemoteFile, other: RemoteFile) -> bool | None:

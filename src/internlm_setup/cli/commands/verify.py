@@ -45,8 +45,8 @@ def verify(
     path = Path(folder)
     if not path.exists():
         path = history.find(session.paths.state, folder) or path
-    with session.progress():
-        report = check.verify(path.absolute())
+    with session.progress() as listener:
+        report = check.verify(path.absolute(), listener)
     data = {
         "path": report.folder,
         "files": len(report.manifest.files),

@@ -1,0 +1,131 @@
+"""`playground`: run anything where the hubs are stand-ins on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from internlm_setup.cli.errors import NoSuchProgram
+from internlm_setup.cli.help import add_command
+from internlm_setup.cli.language import say
+from internlm_setup.cli.session import Session
+from internlm_setup.cli.signals import left_to
+from internlm_setup.core.text import Text
+
+if TYPE_CHECKING:
+    from internlm_setup.playground.hub import HubServer
+
+EXAMPLES = (
+    "internlm-setup playground -- internlm-setup fetch internlm-chat-7b --source modelscope",
+    "internlm-setup playground shell",
+    "internlm-setup playground serve",
+)
+STAND_IN = Text(
+    en="playground: the hubs and the model here are small stand-ins on this machine; nothing leaves it, "
+    "and HOME is a throw-away folder",
+    zh="playground：这里的平台和模型都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
+)
+_SECRETS = ("TOKEN", "_AK", "_SK")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    says = Text(
+        en="Run a command where the hubs are stand-ins on this machine\n\n"
+        "After `--` comes the command; `shell` opens a shell; `serve` keeps the servers up for other clients. "
+        "No internet is needed. The real hubs, your logins and your home folder are not touched.",
+        zh="在本机替身平台中运行命令\n\n"
+        "`--` 之后是要运行的命令；`shell` 打开一个 shell；`serve` 让服务器一直运行，供其他客户端使用。"
+        "不需要互联网，也不会接触真实平台、你的登录信息和主目录。",
+    )
+    settings = {"allow_interspersed_args": False}
+    add_command(app, playground, says=says, examples=EXAMPLES, settings=settings)
+
+
+def playground(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND", help=say("shell, serve, or -- and any command", "shell、serve，或 -- 加任意命令")
+        ),
+    ],
+) -> None:
+    """Open the playground, run what was asked, end with its exit code."""
+    session = Session.of(ctx)
+    with opened(session.env) as place:
+        session.output.talk(STAND_IN)
+        if command == ["serve"]:
+            _serve(session, place)
+            return
+        line = [_shell(session.env)] if command == ["shell"] else command
+        code = run(line, place.env)
+    session.output.result({"command": line, "exit_code": code})
+    raise typer.Exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An open playground: its server, and the environment that leads there."""
+
+    server: HubServer
+    env: Mapping[str, str]
+    home: Path
+
+
+@contextmanager
+def opened(env: Mapping[str, str]) -> Iterator[Place]:
+    """Open a playground with a throw-away HOME; both are gone afterwards."""
+    from internlm_setup.playground import open_playground
+
+    with tempfile.TemporaryDirectory(prefix="internlm-home-") as folder, open_playground() as server:
+        home = Path(folder)
+        kept = {k: v for k, v in env.items() if not k.startswith("XDG_") and not k.endswith(_SECRETS)}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "INTERNLM_SETUP_PLAYGROUND": "1"}
+        yield Place(server, {**kept, **server.environment(), **own}, home)
+
+
+def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> int:
+    """Run a command with our terminal and return its exit code as a shell would give it.
+
+    Raises:
+        NoSuchProgram: It cannot be started.
+    """
+    program = shutil.which(line[0], path=env.get("PATH"))
+    if program is None:
+        raise NoSuchProgram(line[0])
+    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd)  # noqa: S603
+    with left_to(child):
+        code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _shell(env: Mapping[str, str]) -> str:
+    return env.get("COMSPEC", "cmd") if sys.platform == "win32" else env.get("SHELL", "/bin/sh")
+
+
+def _serve(session: Session, place: Place) -> None:
+    """Print how to get here, then wait for Ctrl-C."""
+    variables = place.server.environment()
+    session.output.result({"environment": variables})
+    for name, value in variables.items():
+        session.output.result({}, f"export {name}={value}")
+    session.output.talk(
+        Text(
+            en="serving; set these variables in another terminal; Ctrl-C ends it",
+            zh="正在服务；请在另一个终端中设置以上变量；按 Ctrl-C 结束",
+        )
+    )
+    threading.Event().wait()

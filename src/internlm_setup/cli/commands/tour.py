@@ -1,0 +1,177 @@
+"""`tour`: the whole tool on this machine alone, driven as a person would, in a throw-away HOME."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+
+from internlm_setup.cli.commands.playground import Place, opened, run
+from internlm_setup.cli.help import add_command
+from internlm_setup.cli.session import Session
+from internlm_setup.core.text import Text
+
+MODEL = "internlm-chat-7b"
+SLOW_BYTES_PER_S = 8 << 20
+PATIENCE_S = 60.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    says = Text(
+        en="See everything work on this machine alone, in under a minute\n\n"
+        "Fetches a small stand-in model from stand-in hubs, kills a download and resumes it, corrupts a byte and "
+        "finds it. Needs no internet and leaves nothing behind.",
+        zh="一分钟内在本机上看完整个工具的演示\n\n"
+        "从替身平台下载一个小型替身模型，中途强行终止再继续，改坏一个字节再把它找出来。不需要互联网，不留下任何痕迹。",
+    )
+    add_command(app, tour, says=says, examples=["internlm-setup tour", "internlm-setup tour --lang zh"])
+
+
+def tour(ctx: typer.Context) -> None:
+    """Walk through every step; exit 1 when one does not end as it should."""
+    session = Session.of(ctx)
+    with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env) as place:
+        walk = _Walk(session, place, Path(folder).resolve())
+        walk.say(_HELLO)
+        steps = (_names, _hubs, _again, _killed, _corrupted)
+        for number, step in enumerate(steps, 1):
+            walk.number = number
+            step(walk)
+    session.output.result({"steps": walk.done, "problems": walk.problems})
+    if walk.problems:
+        walk.say(_BAD)
+        raise typer.Exit(1)
+    walk.say(_GOODBYE)
+
+
+@dataclass
+class _Walk:
+    """Where the tour is: says things, runs commands, notes what did not go as it should."""
+
+    session: Session
+    place: Place
+    folder: Path
+    number: int = 0
+    done: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def say(self, words: Text) -> None:
+        self.session.output.talk(words)
+
+    def title(self, words: Text) -> None:
+        line = f"\n{self.number}. {words.of(self.session.language)}"
+        self.session.output.talk(self.session.output.paint("warning", line))
+
+    def command(self, *words: str, expect: int = 0) -> None:
+        """Show a command, run it as a person would, and check how it ended."""
+        shown = "internlm-setup " + " ".join(words)
+        self.session.output.talk(self.session.output.paint("dim", f"$ {shown}"))
+        code = run(self.line(*words), self.place.env, cwd=self.folder)
+        self.expect(shown, code == expect, f"exit {code}, not {expect}")
+
+    def line(self, *words: str) -> list[str]:
+        """Return the installed command; a child's stdout must not mix with our JSON."""
+        program = shutil.which("internlm-setup", path=self.place.env["PATH"])
+        start = [program] if program else [sys.executable, "-m", "internlm_setup"]
+        quiet = ["--quiet"] if self.session.common.quiet else []
+        return [*start, "--lang", self.session.language, *quiet, *words]
+
+    def expect(self, what: str, good: bool, found: str) -> None:
+        """Note a step, and a problem when it did not go as it should."""
+        self.done.append(what)
+        if not good:
+            self.problems.append(f"{what}: {found}")
+            self.session.output.warn(f"{what}: {found}")
+
+
+def _names(walk: _Walk) -> None:
+    walk.title(Text(en="Names: the catalogue knows the models, and how each hub spells them",
+                    zh="名称：目录认识这些模型，以及各平台的写法"))  # fmt: skip
+    walk.command("models", "show", MODEL)
+
+
+def _hubs(walk: _Walk) -> None:
+    walk.title(Text(en="One command, three hubs; every file verified", zh="一条命令，三个平台；每个文件都校验"))
+    for hub in ("modelscope", "huggingface", "openxlab"):
+        walk.command("fetch", MODEL, "--source", hub, "--to", f"from-{hub}")
+    same = {(walk.folder / f"from-{hub}" / "tokenizer.model").read_bytes() for hub in ("modelscope", "openxlab")}
+    walk.expect("the hubs gave the same bytes", len(same) == 1, "they differ")
+
+
+def _again(walk: _Walk) -> None:
+    walk.title(Text(en="Again: nothing to do", zh="再来一次：无事可做"))
+    walk.command("fetch", MODEL, "--source", "modelscope", "--to", "from-modelscope")
+
+
+def _killed(walk: _Walk) -> None:
+    walk.title(Text(en="Killed half way, then the same command again", zh="中途强行终止，再运行同一条命令"))
+    server = walk.place.server
+    before = server.log.sent_bytes
+    server.faults.throttle(total_bytes_per_s=SLOW_BYTES_PER_S)
+    words = ("fetch", MODEL, "--source", "modelscope", "--to", "killed")
+    walk.session.output.talk(walk.session.output.paint("dim", "$ internlm-setup " + " ".join(words)))
+    child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder)  # noqa: S603
+    try:
+        server.log.wait_for_bytes(before + (12 << 20), timeout_s=PATIENCE_S)
+    finally:
+        child.kill()
+        child.wait()
+    _show_cursor(walk)
+    server.faults.throttle()
+    whole = sorted(p.name for p in (walk.folder / "killed").glob("*.bin"))
+    walk.say(_KILLED.fill(whole=len(whole)))
+    walk.command(*words)
+    sent = server.log.sent_bytes - before
+    size = sum(p.stat().st_size for p in (walk.folder / "killed").iterdir() if p.is_file())
+    walk.say(_RESUMED.fill(sent=f"{sent / (1 << 20):.1f}", size=f"{size / (1 << 20):.1f}"))
+    walk.expect("the second run went on where the first was", sent < size * 1.4, f"{sent} bytes for {size}")
+
+
+def _corrupted(walk: _Walk) -> None:
+    walk.title(Text(en="One corrupted byte, found and repaired", zh="一个坏字节：找出并修复"))
+    weights = walk.folder / "killed" / "pytorch_model-00003-of-00008.bin"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    walk.command("verify", "killed", expect=1)
+    walk.command("fetch", MODEL, "--source", "modelscope", "--to", "killed", "--force")
+    walk.command("verify", "killed")
+    if shutil.which("sha256sum"):
+        line = ["sha256sum", "-c", "--quiet", ".internlm-setup/SHA256SUMS"]
+        walk.session.output.talk(walk.session.output.paint("dim", "$ cd killed; " + " ".join(line)))
+        code = run(line, walk.place.env, cwd=walk.folder / "killed")
+        walk.expect("sha256sum agrees", code == 0, f"exit {code}")
+
+
+def _show_cursor(walk: _Walk) -> None:
+    """A killed progress display could not give the cursor back."""
+    if walk.session.output.is_live():
+        sys.stderr.write("\x1b[?25h\n")
+        sys.stderr.flush()
+
+
+_HELLO = Text(
+    en="This tour needs no internet: hubs and model are small stand-ins on this machine, HOME is a throw-away.",
+    zh="本演示不需要互联网：平台和模型都是本机上的小型替身，HOME 是临时的。",
+)
+_KILLED = Text(
+    en="killed. {whole} weight files are complete and verified; the rest waits in killed/.internlm-setup/, "
+    "nothing half-done bears a final name",
+    zh="已强行终止。{whole} 个权重文件完整且已校验；其余留在 killed/.internlm-setup/ 中，没有半成品使用正式文件名",
+)
+_RESUMED = Text(
+    en="the server sent {sent} MiB in both runs together, for {size} MiB of files",
+    zh="两次运行服务器共发送 {sent} MiB，文件共 {size} MiB",
+)
+_GOODBYE = Text(
+    en="\nThat was all; nothing is left behind. The real thing:\n"
+    "  internlm-setup fetch internlm-chat-7b --source modelscope",
+    zh="\n演示结束，没有留下任何文件。真正的下载：\n  internlm-setup fetch internlm-chat-7b --source modelscope",
+)
+_BAD = Text(en="\nSomething did not go as it should; see above.", zh="\n有步骤没有按预期进行，见上文。")
