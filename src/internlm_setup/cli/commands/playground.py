@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
-from internlm_setup.cli.errors import NoSuchProgram
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
+from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
-from internlm_setup.cli.signals import left_to
 from internlm_setup.core.text import Text
-
-if TYPE_CHECKING:
-    from internlm_setup.playground.hub import HubServer
 
 EXAMPLES = (
     "internlm-setup playground -- internlm-setup fetch internlm-chat-7b --source modelscope",
@@ -36,7 +25,6 @@ STAND_IN = Text(
     "and HOME is a throw-away folder",
     zh="playground：这里的平台和模型都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
 )
-_SECRETS = ("TOKEN", "_AK", "_SK")
 
 
 def register(app: typer.Typer) -> None:
@@ -73,43 +61,6 @@ def playground(
         code = run(line, place.env)
     session.output.result({"command": line, "exit_code": code})
     raise typer.Exit(code)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An open playground: its server, and the environment that leads there."""
-
-    server: HubServer
-    env: Mapping[str, str]
-    home: Path
-
-
-@contextmanager
-def opened(env: Mapping[str, str]) -> Iterator[Place]:
-    """Open a playground with a throw-away HOME; both are gone afterwards."""
-    from internlm_setup.playground import open_playground
-
-    with tempfile.TemporaryDirectory(prefix="internlm-home-") as folder, open_playground() as server:
-        home = Path(folder)
-        kept = {k: v for k, v in env.items() if not k.startswith("XDG_") and not k.endswith(_SECRETS)}
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "INTERNLM_SETUP_PLAYGROUND": "1"}
-        yield Place(server, {**kept, **server.environment(), **own}, home)
-
-
-def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> int:
-    """Run a command with our terminal and return its exit code as a shell would give it.
-
-    Raises:
-        NoSuchProgram: It cannot be started.
-    """
-    program = shutil.which(line[0], path=env.get("PATH"))
-    if program is None:
-        raise NoSuchProgram(line[0])
-    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd)  # noqa: S603
-    with left_to(child):
-        code = child.wait()
-    return code if code >= 0 else 128 - code
 
 
 def _shell(env: Mapping[str, str]) -> str:

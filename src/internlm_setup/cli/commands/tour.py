@@ -11,8 +11,8 @@ from pathlib import Path
 
 import typer
 
-from internlm_setup.cli.commands.playground import Place, opened, run
 from internlm_setup.cli.help import add_command
+from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text
 
