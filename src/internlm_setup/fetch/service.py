@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from internlm_setup.core.errors import SetupError, SeveralErrors, StoppedError, UnavailableError
+from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import history, layouts
 from internlm_setup.fetch.ask import ask_first
@@ -198,7 +199,10 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             entries,
         ),
     )
-    history.remember(world.state, made.wanted.name, made.folder)
+    try:
+        history.remember(world.state, made.wanted.name, made.folder)
+    except CannotWrite as error:  # the model is complete all the same
+        tell(events.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
     return _result(made, entries, received)
 
 

@@ -135,15 +135,17 @@ class Assembly:
 
     def store_block(self, piece: Piece, block: bytes) -> int:
         """Put a block where it belongs and return how many of its bytes were new."""
-        start, piece.at = piece.at, piece.at + len(block)
+        start, end = piece.at, piece.at + len(block)
+        new = [(start, end)]
         if self.small is not None:
             self.small += block
-            return len(block)
-        if self.partial is None:
+        elif self.partial is None:
             raise AssertionError("a piece of an assembly that was never opened")
-        new = self.partial.holes(start, piece.at) if self.single_stream else [(start, piece.at)]
-        for a, b in new:
-            self.partial.write(a, memoryview(block)[a - start : b - start])
+        else:
+            new = self.partial.holes(start, end) if self.single_stream else new
+            for a, b in new:
+                self.partial.write(a, memoryview(block)[a - start : b - start])
+        piece.at = end
         return sum(b - a for a, b in new)
 
     def where(self) -> Location:
