@@ -99,6 +99,7 @@ def work(command: "list[str]", env: "dict[str, str] | None" = None) -> "tuple[in
                 if sys.stderr.isatty():
                     os.write(2, b"\r  %d s \r" % (time.monotonic() - begun))
         finally:
+            os.write(2, b"\r         \r" if sys.stderr.isatty() else b"")
             if child.poll() is None and sys.platform != "win32":
                 os.killpg(child.pid, signal.SIGTERM)  # pip works in a child of its own
             child.wait()
@@ -111,7 +112,7 @@ def take_lock() -> int:
     TOOLS.mkdir(exist_ok=True)
     lock = os.open(str(TOOLS / "bootstrap.lock"), os.O_RDWR | os.O_CREAT)
     if sys.platform != "win32":
-        import fcntl  # noqa: PLC0415  Windows has none
+        import fcntl  # Windows has none
 
         os.set_inheritable(lock, True)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -148,9 +149,9 @@ class Pip:
         else:
             self.words = [PYTHON, "-m", "pip"]
             if work([PYTHON, "-m", "ensurepip"])[0]:
-                en = "`{python}` has no pip\n\nInstall it (`apt-get install python3-pip`, `{how}`)"
-                zh = "`{python}` 没有 pip\n\n请先安装（`apt-get install python3-pip`、`{how}`）"
-                fail(UNAVAILABLE, en, zh, python=BASE, how="dnf install python3-pip")
+                en = "`{python}` has no pip\n\nInstall it, for instance: `apt-get install python3-pip`"
+                zh = "`{python}` 没有 pip\n\n请先安装，例如：`apt-get install python3-pip`"
+                fail(UNAVAILABLE, en, zh, python=BASE)
 
     def install(self, wanted: "list[str]", limits: "list[str]") -> None:
         """Install, going on without the limits or the user's configuration where that may help."""
@@ -253,10 +254,10 @@ def show_path() -> None:
     lines["fish"] = "set -gx PATH " + quoted + " $PATH"
     own = "PowerShell" if WINDOWS else Path(os.environ.get("SHELL", "sh")).name
     line = lines.pop(own if own in lines else "sh")
-    en = "\nTo call `internlm-setup` by its name in this shell:\n\n    {line}\n"
-    say(en, "\n在当前终端里可直接使用 `internlm-setup`：\n\n    {line}\n", line=line)
-    for shell, other in lines.items():
-        say(*["{shell}: {line}"] * 2, shell=shell, line=other)
+    others = "\n".join(shell + ": " + other for shell, other in lines.items())
+    en = "\nTo call `internlm-setup` by its name in this shell:\n\n    {line}\n\n{others}"
+    zh = "\n在当前终端里可直接使用 `internlm-setup`：\n\n    {line}\n\n{others}"
+    say(en, zh, line=line, others=others)
 
 
 def with_newer_python(words: "list[str]") -> int:
@@ -264,8 +265,7 @@ def with_newer_python(words: "list[str]") -> int:
     here = platform.python_version()
     code = "import sys; print(sys.executable if sys.version_info >= (3, 10) else '')"
     for version in ("3.13", "3.12", "3.11", "3.10", "3.14", "3.15"):
-        command = ["py", "-" + version] if WINDOWS else ["python" + version]
-        found = answer([*command, "-c", code])
+        found = answer([*(["py", "-" + version] if WINDOWS else ["python" + version]), "-c", code])
         if found:
             say(*["Python {here} -> {it}"] * 2, here=here, it=found)
             return hand_over([found, str(Path(__file__).resolve()), *words])
@@ -279,7 +279,7 @@ def main(words: "list[str]") -> int:
     if sys.version_info < OLDEST_PYTHON:
         return with_newer_python(words)
     if not words or words[0] not in VERBS:
-        say(*["usage: python3 bootstrap.py {verbs} [...]"] * 2, verbs="|".join(VERBS))
+        say(*["usage: python3 bootstrap.py " + "|".join(VERBS) + " [...]"] * 2)
         return 0 if words[:1] in (["-h"], ["--help"]) else USAGE
     extras, command = VERBS[words[0]]
     lock = take_lock()

@@ -13,7 +13,7 @@ _KEPT = {"PATH", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR", "INTER
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point HOME at an empty folder and drop every variable that could reach the tested code."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
@@ -22,7 +22,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("LANG", "C.UTF-8")
-    yield home
+    return home
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from internlm_setup.cli.output import Output
-from internlm_setup.cli.tally import Active, Tally, shorten, size
-from internlm_setup.core.text import Text
+from internlm_setup.cli.tally import Active, Tally, shorten
+from internlm_setup.core.text import Text, human_size
 
 _FRAMES_PER_S = 8
 _MOST_FILES = 6
@@ -94,6 +94,6 @@ class LiveView:
         if file.verifying:
             return _CHECKING.of(self._output.language)
         if not file.size_bytes:
-            return size(file.done_bytes)
+            return human_size(file.done_bytes)
         percent = min(100, 100 * max(0, file.done_bytes) // file.size_bytes)
-        return f"{percent:3}%  {size(file.size_bytes)}"
+        return f"{percent:3}%  {human_size(file.size_bytes)}"

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from internlm_setup.cli.output import Output
-from internlm_setup.cli.tally import Tally, size
+from internlm_setup.cli.tally import Tally
 from internlm_setup.core.clock import Clock, SystemClock
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch.transfer import events as ev
 
 LINE_EVERY_S = 5.0
@@ -105,11 +105,11 @@ def _planned(event: ev.Planned) -> Text:
         hub=event.hub,
         files=event.files,
         noun="file" if event.files == 1 else "files",
-        size=size(event.size_bytes),
+        size=human_size(event.size_bytes),
     )
     if not event.present_bytes:
         return plan
-    resumed = _RESUMED.fill(present=size(event.present_bytes))
+    resumed = _RESUMED.fill(present=human_size(event.present_bytes))
     return Text(en=plan.en + resumed.en, zh=plan.zh + resumed.zh)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from internlm_setup.cli.help import width_of
-from internlm_setup.core.text import Language, Text
+from internlm_setup.core.text import Language, Text, human_size
 from internlm_setup.fetch.transfer import events as ev
 
 _WINDOW_S = 5.0
@@ -109,10 +109,10 @@ class Tally:
                 return _STARTING.of(language)
             hubs = ", ".join(f"{hub} ({host})" for hub, host in self.asked.items())
             return _ASKING.of(language, {"hubs": hubs})
-        done, total = size(self.done_bytes), size(self.total_bytes)
+        done, total = human_size(self.done_bytes), human_size(self.total_bytes)
         parts = [_OF.of(language, {"done": done, "total": total})]
         if self._arrived() and self.done_bytes < self.total_bytes:
-            parts.append(f"{size(self.rate_bytes_per_s)}/s")
+            parts.append(f"{human_size(self.rate_bytes_per_s)}/s")
             if self.seconds_left is not None:
                 parts.append(_LEFT.of(language, {"time": duration(self.seconds_left)}))
         return " · ".join(parts)
@@ -134,18 +134,6 @@ class Tally:
             self._samples[-1] = (self._samples[-1][0], arrived)
         else:
             self._samples.append((now, arrived))
-
-
-def size(count_bytes: float) -> str:
-    """Return a size as `12.3 MiB`."""
-    if count_bytes < _KIBI:
-        return f"{int(count_bytes)} B"
-    value, unit = count_bytes / _KIBI, "KiB"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1000 or unit == "TiB":
-            break
-        value /= _KIBI
-    return f"{value:.1f} {unit}"
 
 
 def duration(seconds: int) -> str:

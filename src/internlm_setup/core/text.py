@@ -54,3 +54,13 @@ def language_from(env: Mapping[str, str], asked: str | None = None) -> tuple[Lan
         if value and (name == "INTERNLM_SETUP_LANG" or value.split(".")[0] not in {"C", "POSIX"}):
             return ("zh" if value.lower().startswith("zh") else "en"), name
     return "en", "default"
+
+
+def human_size(count_bytes: float) -> str:
+    """Return a size as `12.3 MiB`: binary units, at most three digits before the point, plain bytes as `86 B`."""
+    value, unit = float(count_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < (1024 if unit == "B" else 1000):
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from internlm_setup.core.errors import SetupError, SeveralErrors, StoppedError, UnavailableError
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch import history, layouts
 from internlm_setup.fetch.ask import ask_first
 from internlm_setup.fetch.catalog import Wanted
@@ -247,7 +247,7 @@ def _raise_failures(outcomes: Sequence[Outcome], *, keeps: bool) -> None:
     told: list[SetupError] = []
     for error in failures.values():
         if keeps and isinstance(error, TransferFailed):
-            told.append(TransferStopped(error.path, error.hub, error.reason, f"{kept / (1 << 20):.1f} MiB"))
+            told.append(TransferStopped(error.path, error.hub, error.reason, human_size(kept)))
         else:
             told.append(error)
     if all(isinstance(e, (StoppedError, UnavailableError)) for e in told):

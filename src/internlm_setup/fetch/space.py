@@ -5,18 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from internlm_setup.core.text import human_size
 from internlm_setup.fetch.transfer.errors import NoSpace
 
 SPARE_BYTES = 16 << 20
-
-
-def human_size(size_bytes: float) -> str:
-    """Return a size for people, in binary units with one decimal."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if abs(size_bytes) < 1024:
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} TiB"
 
 
 def check_space(folder: Path, missing_bytes: int) -> None:

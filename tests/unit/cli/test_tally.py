@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from internlm_setup.cli.help import width_of
-from internlm_setup.cli.tally import Tally, duration, shorten, size
+from internlm_setup.cli.tally import Tally, duration, shorten
+from internlm_setup.core.text import human_size
 from internlm_setup.fetch.transfer import events as ev
 
 MIB = 1024 * 1024
@@ -104,7 +105,7 @@ def test_samples_stay_few(steps: list[tuple[float, int]]) -> None:
 )
 def test_size(count: int, expected: str) -> None:
     """Sizes are short and binary."""
-    assert size(count) == expected
+    assert human_size(count) == expected
 
 
 def test_duration() -> None:

@@ -10,7 +10,7 @@ import typer
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 
 if TYPE_CHECKING:
     from internlm_setup.fetch.model import FetchResult
@@ -144,8 +144,6 @@ def fetch(
 
 
 def _show_plan(session: Session, plan: Plan) -> None:
-    from internlm_setup.fetch.space import human_size
-
     done = {entry.path for entry in plan.found.done}
     rows = [
         (f.path, f.size_bytes, f.sha256 or f.git_sha1, "present" if f.path in done else "missing") for f in plan.files
@@ -181,8 +179,6 @@ def _show_plan(session: Session, plan: Plan) -> None:
 
 
 def _show_result(session: Session, result: FetchResult) -> None:
-    from internlm_setup.fetch.space import human_size
-
     session.output.result(result, result.path)
     size = human_size(sum(f.size_bytes for f in result.files))
     received = human_size(result.received_bytes)

@@ -10,7 +10,7 @@ import typer
 from internlm_setup.cli.help import add_command, add_group
 from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 
 if TYPE_CHECKING:
     from internlm_setup.fetch.compare import Standing
@@ -115,8 +115,6 @@ def show(
 
 
 def _row(standing: Standing, session: Session) -> tuple[object, ...]:
-    from internlm_setup.fetch.space import human_size
-
     size = None if standing.size_bytes is None else human_size(standing.size_bytes)
     says = standing.verdict.of(session.language)
     return (standing.hub, standing.repo, standing.files, size, says)

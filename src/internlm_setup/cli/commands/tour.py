@@ -14,7 +14,7 @@ import typer
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 
 MODEL = "internlm-chat-7b"
 SLOW_BYTES_PER_S = 8 << 20
@@ -129,7 +129,7 @@ def _killed(walk: _Walk) -> None:
     walk.command(*words)
     sent = server.log.sent_bytes - before
     size = sum(p.stat().st_size for p in (walk.folder / "killed").iterdir() if p.is_file())
-    walk.say(_RESUMED.fill(sent=f"{sent / (1 << 20):.1f}", size=f"{size / (1 << 20):.1f}"))
+    walk.say(_RESUMED.fill(sent=human_size(sent), size=human_size(size)))
     walk.expect("the second run went on where the first was", sent < size * 1.4, f"{sent} bytes for {size}")
 
 
@@ -166,8 +166,8 @@ _KILLED = Text(
     zh="已强行终止。{whole} 个权重文件完整且已校验；其余留在 killed/.internlm-setup/ 中，没有半成品使用正式文件名",
 )
 _RESUMED = Text(
-    en="the server sent {sent} MiB in both runs together, for {size} MiB of files",
-    zh="两次运行服务器共发送 {sent} MiB，文件共 {size} MiB",
+    en="the server sent {sent} in both runs together, for {size} of files",
+    zh="两次运行服务器共发送 {sent}，文件共 {size}",
 )
 _GOODBYE = Text(
     en="\nThat was all; nothing is left behind. The real thing:\n"

@@ -14,7 +14,7 @@ from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
@@ -248,5 +248,5 @@ def _gave_up(assembly: Assembly, reason: Text) -> SetupError:
     """Say whether something is kept for next time."""
     path, hub, kept = assembly.content.paths[0], assembly.source.hub, assembly.kept_bytes
     if kept:
-        return TransferStopped(path, hub, reason, f"{kept / (1 << 20):.1f} MiB")
+        return TransferStopped(path, hub, reason, human_size(kept))
     return TransferFailed(path, hub, reason)
