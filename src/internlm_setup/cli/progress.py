@@ -19,8 +19,13 @@ from internlm_setup.fetch.transfer import events as ev
 
 LINE_EVERY_S = 5.0
 _SAY_AGAIN_S = 5.0
-_RETRY = Text(en="{what}: {reason}; trying again in {wait} s", zh="{what}：{reason}；{wait} 秒后重试")
-_FAILED = Text(en="`{path}`: {reason}", zh="`{path}`：{reason}")
+_RETRY = Text(en="{what}: {reason}; trying again{wait}", zh="{what}：{reason}；{wait}重试")
+_WAIT = Text(en=" in {seconds:.0f} s", zh="{seconds:.0f} 秒后")
+_NO_WAIT = Text(en="", zh="立即")
+_FAILED = Text(
+    en="`{path}` failed; the rest goes on, the reason is told at the end",
+    zh="`{path}` 失败；其余继续，原因在结束时说明",
+)
 _PLAN = Text(
     en="{repo} at {hub}: {size} in {files} {noun}",
     zh="{hub} 上的 {repo}：{files} 个文件，共 {size}",
@@ -82,10 +87,11 @@ class _Watcher:
                 self.output.talk(_planned(event))
             case ev.Noted(text, warning):
                 (self.output.warn if warning else self.output.talk)(text)
-            case ev.FileFailed(path, reason):
-                self.output.warn(_FAILED.fill(path=path, reason=reason))
+            case ev.FileFailed(path):
+                self.output.warn(_FAILED.fill(path=path))
             case ev.Retrying(what, reason, wait_s) if self._is_news(what, reason):
-                self.output.talk(_RETRY.fill(what=what, reason=reason, wait=f"{wait_s:.0f}"))
+                wait = _WAIT.fill(seconds=wait_s) if wait_s >= 1 else _NO_WAIT
+                self.output.talk(_RETRY.fill(what=what, reason=reason, wait=wait))
             case _:
                 pass
 

@@ -185,7 +185,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
     )
     outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
-    _raise_failures(outcomes, keeps=bool(finished.entries))
+    _raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
     entries = _still_true(finished, store, snapshot)
     write_manifest(
@@ -237,22 +237,20 @@ def _witness(made: Plan, world: World) -> Witness:
     return Witness.summon(asked, world.clock)
 
 
-def _raise_failures(outcomes: Sequence[Outcome], *, keeps: bool) -> None:
+def _raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
     """Raise what failed, each failure once; a network failure is resumable when anything was kept."""
     failures: dict[int, SetupError] = {id(o.error): o.error for o in outcomes if o.error is not None}
     if not failures:
         return
-    keeps = keeps or any(o.kept_bytes for o in outcomes)
-    kept = sum(o.kept_bytes for o in outcomes)
+    kept = finished_bytes + sum(o.kept_bytes for o in outcomes if o.error is not None)
     told: list[SetupError] = []
     for error in failures.values():
-        if keeps and isinstance(error, TransferFailed):
+        if kept and isinstance(error, (TransferFailed, TransferStopped)):
             told.append(TransferStopped(error.path, error.hub, error.reason, human_size(kept)))
         else:
             told.append(error)
-    if all(isinstance(e, (StoppedError, UnavailableError)) for e in told):
-        raise told[0]
-    raise told[0] if len(told) == 1 else SeveralErrors(told)
+    resumable = all(isinstance(e, (StoppedError, UnavailableError)) for e in told)
+    raise told[0] if resumable or len(told) == 1 else SeveralErrors(told)
 
 
 def _still_true(finished: Finished, store: Store, snapshot: Snapshot) -> tuple[Entry, ...]:

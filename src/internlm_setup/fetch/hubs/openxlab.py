@@ -90,7 +90,7 @@ class OpenXLab:
         if url is None:
             raise errors.FileMissing(TITLE, file.path, 404)
         expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
-        return Location(url, origin_of(url), {}, float(expires) if expires.isdigit() else None)
+        return Location(url, origin_of(self.endpoint), {}, float(expires) if expires.isdigit() else None)
 
     def _urls(self, repo: str, models: list[str] | None, paths: list[str] | None) -> dict[str, str]:
         """Ask for signed URLs, by path. `models` and `paths` narrow the answer; both None means everything."""

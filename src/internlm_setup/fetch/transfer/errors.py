@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from internlm_setup.core.errors import (
     ConfigError,
     CorruptError,
+    DeniedError,
     NotFoundError,
     ProtocolError,
     StoppedError,
@@ -79,7 +80,7 @@ class TransferStopped(StoppedError):
 
     code = "fetch.stopped"
     text = Text(
-        en="`{path}` from {hub} could not be finished: {reason}; {kept} of it kept",
+        en="`{path}` from {hub} could not be finished: {reason}; {kept} kept",
         zh="来自 {hub} 的 `{path}` 未能完成：{reason}；已保留 {kept}",
     )
     hint = Text(en="the same command goes on from there", zh="重新运行同一条命令即可从此处继续")
@@ -105,6 +106,21 @@ class TransferFailed(UnavailableError):
     path: str
     hub: str
     reason: Text
+
+
+@dataclass(eq=False)
+class FileRefused(DeniedError):
+    """A hub listed a file and will not hand it out."""
+
+    code = "fetch.file-refused"
+    text = Text(en="{hub} refused `{path}` ({status})", zh="{hub} 拒绝提供 `{path}`（{status}）")
+    hint = Text(
+        en="log in there with an account that may read it, then run the same command again",
+        zh="请用有权限的账号登录该平台，然后重新运行同一条命令",
+    )
+    hub: str
+    path: str
+    status: int
 
 
 @dataclass(eq=False)

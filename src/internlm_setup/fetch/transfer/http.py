@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -19,9 +19,9 @@ from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.reach import CAUSES, diagnose
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.errors import FileMissing, TokenRefused
+from internlm_setup.fetch.errors import FileMissing
 from internlm_setup.fetch.model import Location
-from internlm_setup.fetch.transfer.errors import BadRedirect, SizeMismatch
+from internlm_setup.fetch.transfer.errors import BadRedirect, FileRefused, SizeMismatch
 
 if TYPE_CHECKING:
     import urllib3
@@ -222,8 +222,7 @@ def _judge(
     except BaseException:
         response.close()
         raise
-    same = origin_of(url) == location.origin
-    final = Location(url, origin_of(url), location.headers if same else {})
+    final = replace(location, url=url)
     return Stream(response, urlsplit(url).hostname or "", wanted, length, final, headers.get("etag"))
 
 
@@ -232,7 +231,7 @@ def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Want
     if status in {401, 403, 404, 410} and not at_hub:
         return Again(_EXPIRED, relocate=True)
     if status in {401, 403}:
-        return TokenRefused(wanted.hub, wanted.path, status, "`internlm-setup config show`")
+        return FileRefused(wanted.hub, wanted.path, status)
     if status in {404, 410}:
         return FileMissing(wanted.hub, wanted.path, status)
     if status == 416:

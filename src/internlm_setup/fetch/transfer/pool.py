@@ -31,6 +31,7 @@ LONGEST_ASKED_WAIT_S = 120.0
 CHECKPOINT_EVERY_S = 15.0
 HASHERS = 2
 GOODBYE_S = 2.0
+_CORRUPT = Text(en="it is corrupt, its hash is not the published one", zh="文件已损坏，哈希值与公布的不同")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ class _Pool:
             assembly.turn += 1
             assembly.forget()
             assembly.open()
-        self.board.say(events.Retrying(path, error.text.fill(**error.details()), 0.0))
+        self.board.say(events.Retrying(path, _CORRUPT, 0.0))
 
 
 def _gave_up(assembly: Assembly, reason: Text) -> SetupError:
