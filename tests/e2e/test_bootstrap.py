@@ -119,9 +119,7 @@ def real(tmp_path: Path) -> Checkout:
     root.mkdir()
     home.mkdir()
     for name in ("src", "configs"):
-        shutil.copytree(
-            REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("bootstrap.py", "pyproject.toml", "constraints.txt", "LICENSE", "README.md"):
         shutil.copy(REPOSITORY / name, root)
     return Checkout(root, home)
@@ -260,9 +258,7 @@ def test_someone_elses_venv_is_kept_aside(toy: Checkout) -> None:
 @pytest.mark.full
 @pytest.mark.skipif(WINDOWS, reason="signals")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_killed_bootstrap_leaves_nothing_that_counts(
-    toy: Checkout, sent: signal.Signals, code: int
-) -> None:
+def test_a_killed_bootstrap_leaves_nothing_that_counts(toy: Checkout, sent: signal.Signals, code: int) -> None:
     """The next run waits for a pip that lives on, then starts over."""
     killed = toy.start("tour", env={"TOY_SECONDS": "4"})
     assert killed.stderr is not None
@@ -363,9 +359,7 @@ if OLD_PYTHONS:
 @pytest.mark.full
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("port", ["closed_port", "silent_port"])
-def test_an_index_out_of_reach_is_gone_round(
-    real: Checkout, port: str, request: pytest.FixtureRequest
-) -> None:
+def test_an_index_out_of_reach_is_gone_round(real: Checkout, port: str, request: pytest.FixtureRequest) -> None:
     """It is noticed within 25 s, said in one line, and the install goes on without it."""
     real.configure_pip(index_url=f"http://127.0.0.1:{request.getfixturevalue(port)}/simple")
     begun = time.monotonic()

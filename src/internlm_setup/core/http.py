@@ -22,7 +22,7 @@ from internlm_setup.core.text import Text
 if TYPE_CHECKING:
     import urllib3
 
-ANSWER_PATIENCE_S = 20.0
+ANSWER_PATIENCE_S = 10.0
 
 
 @dataclass(eq=False)
