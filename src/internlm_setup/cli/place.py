@@ -19,7 +19,8 @@ from internlm_setup.cli.signals import left_to
 if TYPE_CHECKING:
     from internlm_setup.playground.hub import HubServer
 
-_SECRETS = ("TOKEN", "_AK", "_SK")
+# What could lead to the user's own folders, logins or hubs.
+_LEFT_OUT = ("XDG_", "HF_", "HUGGING_FACE_", "MODELSCOPE_", "OPENXLAB_", "INTERNLM_SETUP_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def opened(env: Mapping[str, str]) -> Iterator[Place]:
 
     with tempfile.TemporaryDirectory(prefix="internlm-home-") as folder, open_playground() as server:
         home = Path(folder)
-        kept = {k: v for k, v in env.items() if not k.startswith("XDG_") and not k.endswith(_SECRETS)}
+        kept = {k: v for k, v in env.items() if not k.startswith(_LEFT_OUT) or k == "INTERNLM_SETUP_LANG"}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
         own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "INTERNLM_SETUP_PLAYGROUND": "1"}
         yield Place(server, {**kept, **server.environment(), **own}, home)
