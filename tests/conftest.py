@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)  # timings are never asserted
+settings.load_profile("house")
 
 FULL = os.environ.get("INTERNLM_SETUP_FULL") == "1"
 _KEPT = {"PATH", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR", "INTERNLM_SETUP_FULL", "COVERAGE_FILE"}

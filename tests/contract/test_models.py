@@ -30,9 +30,7 @@ def test_every_row_of_the_source_tables_is_there() -> None:
     """The 57 models that the READMEs and registries name, each under its own Hugging Face id."""
     assert len(CATALOG.models) == 57
     assert len({model.ids["huggingface"].casefold() for model in CATALOG.models}) == 57
-    counts = {
-        hub: sum(hub in m.ids for m in CATALOG.models) for m in CATALOG.models for hub in m.ids
-    }
+    counts = {hub: sum(hub in m.ids for m in CATALOG.models) for m in CATALOG.models for hub in m.ids}
     assert counts == {"huggingface": 57, "modelscope": 55, "openxlab": 30, "modelers": 1}
     assert sum(len(model.original_ids) for model in CATALOG.models) == 22
 
@@ -114,9 +112,7 @@ def test_a_model_may_be_missing_at_a_hub() -> None:
     assert set(CATALOG.want("internlm2-step-prover").ids) == {"huggingface"}
 
 
-@pytest.mark.parametrize(
-    "model", [m for m in CATALOG.models if m.original_ids], ids=lambda m: m.name
-)
+@pytest.mark.parametrize("model", [m for m in CATALOG.models if m.original_ids], ids=lambda m: m.name)
 def test_the_original_format_is_never_the_model(model: Model) -> None:
     """The twin leads to itself alone."""
     (twin,) = model.original_ids.values()

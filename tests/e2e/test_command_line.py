@@ -98,9 +98,7 @@ def command(home: Path, *words: str) -> list[str]:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {
-        k: v for k, v in os.environ.items() if k in {"PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START"}
-    }
+    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START"}}
     return {**kept, "HOME": str(home), "PYTHONPATH": str(SOURCE), "LANG": "en_US.UTF-8", **more}
 
 
@@ -180,9 +178,7 @@ def test_version_does_not_import_typer(home: Path) -> None:
     assert "typer" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [["--lang", "zh", "broken", "bad"], ["broken", "bad", "--lang=zh"]]
-)
+@pytest.mark.parametrize("words", [["--lang", "zh", "broken", "bad"], ["broken", "bad", "--lang=zh"]])
 def test_common_options_before_and_after_the_verb(home: Path, words: list[str]) -> None:
     """`--lang` means the same in both places."""
     done = run(home, *words)
@@ -207,9 +203,7 @@ def test_english_error(home: Path) -> None:
         ({"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "ascii"}, "error:"),
     ],
 )
-def test_language_from_the_environment(
-    home: Path, variables: dict[str, str], expected: str
-) -> None:
+def test_language_from_the_environment(home: Path, variables: dict[str, str], expected: str) -> None:
     """The variable wins over the locale; a console without Chinese gets English."""
     assert run(home, "broken", "bad", "-q", **variables).stderr.startswith(expected)
 

@@ -60,12 +60,12 @@ def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable, where the system can (not on Windows)."""
     if os.name == "nt":
         return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems refuse to sync a folder
+    with suppress(OSError):  # some network file systems refuse, and a folder may be writable but not readable
+        fd = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(fd)
-    finally:
-        os.close(fd)
+        finally:
+            os.close(fd)
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, without_password
 
 if TYPE_CHECKING:
     import urllib3
@@ -58,8 +58,12 @@ class BadProxy(ConfigError):
 def origin_of(url: str) -> str:
     """Return `scheme://host:port` in lower case, the port always written: what a token may be sent to."""
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
-    return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
+    return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{_port(parts)}"
+
+
+def _port(parts: SplitResult) -> int:
+    """Return the port that is written, else the scheme's own, else 0."""
+    return parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
 
 
 @lru_cache(maxsize=4)
@@ -126,13 +130,18 @@ class Network:
         """Return the proxy to use for a URL, or None for a direct connection."""
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
-        if any(_bypasses(rule, host, parts.port) for rule in self.no_proxy):
+        if any(_bypasses(rule, host, _port(parts)) for rule in self.no_proxy):
             return None
         proxy = self.proxies.get(parts.scheme.lower()) or self.proxies.get("all")
         if not proxy:
             return None
         proxy = proxy if "://" in proxy else f"http://{proxy}"
-        if urlsplit(proxy).scheme.lower() not in {"http", "https"}:
+        try:
+            way = urlsplit(proxy)
+            usable = way.scheme.lower() in {"http", "https"} and bool(way.hostname) and bool(_port(way))
+        except ValueError:  # a port that is no number, or half an IPv6 address
+            usable = False
+        if not usable:
             raise BadProxy(without_password(proxy))
         return proxy
 
@@ -149,9 +158,8 @@ class Network:
         proxy = self.proxy_for(url)
         parts = urlsplit(proxy or url)
         host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            connect_any(resolve(host, port), host)
+            connect_any(resolve(host, _port(parts)), host)
         except Unreachable as error:
             if proxy is None:
                 raise
@@ -210,13 +218,7 @@ class Network:
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
 
 
-def without_password(proxy: str) -> str:
-    """Return a proxy URL that is safe to show."""
-    parts = urlsplit(proxy)
-    return proxy if parts.password is None else proxy.replace(f":{parts.password}@", ":***@", 1)
-
-
-def _bypasses(rule: str, host: str, port: int | None) -> bool:
+def _bypasses(rule: str, host: str, port: int) -> bool:
     """Apply one entry of NO_PROXY: `*`, a host, a domain suffix, `host:port`, an address or a network."""
     if rule == "*":
         return True

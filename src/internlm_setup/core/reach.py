@@ -35,7 +35,8 @@ CAUSES = {
 }
 
 
-_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
+_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_HUNG_UP = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CLOSED = {"RemoteProtocolError", "ProtocolError", "NetworkError", "IncompleteRead"}
 
 
@@ -87,7 +88,7 @@ def diagnose(error: BaseException) -> tuple[str, str] | None:
         name = type(one).__name__
         if isinstance(one, TimeoutError) or "Timeout" in name:
             vague = vague or ("time-out", "")
-        elif isinstance(one, ConnectionError) or name in _CLOSED:
+        elif isinstance(one, _HUNG_UP) or name in _CLOSED:
             vague = vague or ("closed", "")
     return vague
 
@@ -95,7 +96,7 @@ def diagnose(error: BaseException) -> tuple[str, str] | None:
 def _plain_cause(error: BaseException) -> tuple[str, str] | None:
     """Name an exception that says by itself what happened, whatever it was wrapped in."""
     name = type(error).__name__
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _HUNG_UP):
         return "tls", str(getattr(error, "verify_message", None) or error.reason or "")
     if "ProxyError" in name:
         return "proxy", ""
@@ -134,10 +135,10 @@ def resolve(host: str, port: int) -> list[Address]:
     return answer
 
 
-def connect_any(addresses: list[Address], host: str) -> None:
+def connect_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> None:
     """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305)."""
     results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
-    deadline = time.monotonic() + CONNECT_PATIENCE_S
+    deadline = time.monotonic() + patience_s
 
     def attempt(address: Address) -> None:
         family, kind, proto, _, where = address
@@ -161,6 +162,7 @@ def connect_any(addresses: list[Address], host: str) -> None:
             outcome = results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
         except queue.Empty:
             if left <= 0:
+                last = TimeoutError()  # whatever else failed at once, this one is the reason
                 break
             continue
         if outcome is None:

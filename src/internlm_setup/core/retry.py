@@ -34,7 +34,7 @@ def asked_wait_s(headers: Mapping[str, str], now: float) -> float | None:
         sends it, `RateLimit: "api";r=0;t=42` (`r` left, `t` seconds to the reset), read 2026-10.
     """
     text = headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     if text:
         try:

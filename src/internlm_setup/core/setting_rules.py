@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from internlm_setup.core.errors import ConfigError, ExitCode, SetupError
 from internlm_setup.core.text import LANGUAGES, Text
@@ -114,5 +115,13 @@ def _address(text: str) -> tuple[Value, Text]:
     """Accept `https://host[:port][/path]`; a bare host, as MODELSCOPE_DOMAIN holds, gets https."""
     allowed = Text(en="an http(s) address", zh="一个 http(s) 地址")
     address = text if "://" in text else f"https://{text}"
-    right = re.fullmatch(r"(?i)https?://[^\s/]+(/\S*)?", address)
+    right = re.fullmatch(r"(?i)https?://[^\s/]+(/\S*)?", address) and _has_host(address)
     return address.rstrip("/") if right else None, allowed
+
+
+def _has_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        return False

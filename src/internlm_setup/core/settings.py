@@ -13,7 +13,7 @@ from typing import Any
 
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.setting_rules import Origin, Value, checked, parse_rate
-from internlm_setup.core.text import LANGUAGES, Language, Text, language_from
+from internlm_setup.core.text import LANGUAGES, Language, Text, language_from, without_password
 
 NETWORK_VARIABLES = (
     "HTTPS_PROXY",
@@ -23,7 +23,6 @@ NETWORK_VARIABLES = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
 )
-_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 _LANG_LINE = re.compile(r"^lang:\s*['\"]?(en|zh)\b", re.MULTILINE)
 
 
@@ -193,7 +192,7 @@ def find_language(env: Mapping[str, str], config_file: Path, asked: object = Non
 def network_settings(env: Mapping[str, str]) -> list[Setting]:
     """Return the proxies and certificates every client here obeys, passwords masked; read only."""
     return [
-        Setting(name, _PASSWORD.sub(r"\1***", env[name]), Origin("environment", name))
+        Setting(name, without_password(env[name]), Origin("environment", name))
         for upper in NETWORK_VARIABLES
         for name in (upper, upper.lower())
         if env.get(name)

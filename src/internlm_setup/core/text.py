@@ -5,12 +5,14 @@ Both languages are required fields: a missing translation is a type error, not a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)\S*(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,12 @@ def human_size(count_bytes: float) -> str:
     """Return a size as `12.3 MiB`: binary units, at most three digits before the point, plain bytes as `86 B`."""
     value, unit = float(count_bytes), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < (1024 if unit == "B" else 1000):
+        if value < 1024 if unit == "B" else round(value, 1) < 1000:
             break
         value, unit = value / 1024, larger
     return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def without_password(url: str) -> str:
+    """Return an address that is safe to show; a password may hold any character, `@` and `/` too."""
+    return _PASSWORD.sub(r"\1***", url)

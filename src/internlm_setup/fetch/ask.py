@@ -62,8 +62,13 @@ def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:
     raise AssertionError("the last attempt returns or raises")
 
 
-def ask_first(questions: Sequence[Question], tell: events.Listener, clock: Clock) -> tuple[Question, Snapshot]:
-    """Ask several hubs at once and take the first in the given order that answers within 3 s.
+def ask_first(
+    questions: Sequence[Question],
+    tell: events.Listener,
+    clock: Clock,
+    patience_s: float = PATIENCE_S,
+) -> tuple[Question, Snapshot]:
+    """Ask several hubs at once and take the first in the given order that answers within `patience_s`.
 
     When none has answered by then, the first answer at all is taken.
 
@@ -88,7 +93,7 @@ def ask_first(questions: Sequence[Question], tell: events.Listener, clock: Clock
     for index in range(len(questions)):
         threading.Thread(target=run, args=(index,), daemon=True).start()
     got: dict[int, Snapshot | BaseException] = {}
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     while len(got) < len(questions):
         good = [i for i in sorted(got) if isinstance(got[i], Snapshot)]
         if good and (time.monotonic() >= deadline_s or all(i in got for i in range(good[0]))):

@@ -57,7 +57,7 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     missing = tuple(e.path for e in manifest.files if not (folder / e.path).is_file())
     here = [e for e in manifest.files if e.path not in set(missing)]
 
-    telling = threading.Lock()
+    telling, cancelled = threading.Lock(), threading.Event()
 
     def say(event: events.Event) -> None:
         with telling:
@@ -67,7 +67,12 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
         if (folder / entry.path).stat().st_size != entry.size_bytes:
             return True
         say(events.FileStarted(entry.path, entry.size_bytes, 0))
-        digest = hash_file(folder / entry.path, git=False, read=lambda n: say(events.Advanced(entry.path, n)))
+        digest = hash_file(
+            folder / entry.path,
+            git=False,
+            cancelled=cancelled,
+            read=lambda n: say(events.Advanced(entry.path, n)),
+        )
         same = digest.sha256 == entry.sha256
         say(events.FileFinished(entry.path, entry.size_bytes, entry.proof if same else "none"))
         return not same
@@ -76,7 +81,11 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     say(events.Planned(manifest.repo, manifest.hub, len(here), size_bytes, 0))
 
     with ThreadPoolExecutor(HASHERS) as hashers:
-        verdicts = list(hashers.map(is_bad, here))
+        try:
+            verdicts = list(hashers.map(is_bad, here))
+        except BaseException:  # Ctrl-C must not wait for the rest of a large file
+            cancelled.set()
+            raise
     bad = tuple(e.path for e, differs in zip(here, verdicts, strict=True) if differs)
     unverified = tuple(e.path for e in manifest.files if e.proof == "none")
     return Report(folder, manifest, bad, missing, unverified)

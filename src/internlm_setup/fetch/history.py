@@ -26,7 +26,7 @@ def remember(state: Path, name: str, folder: Path) -> None:
     known.pop(name, None)
     known[name] = str(folder)
     newest = dict(list(known.items())[-MOST_ENTRIES:])
-    text = json.dumps(newest, indent=1, ensure_ascii=False)
+    text = json.dumps(newest, indent=1)  # ASCII: a folder's name may be no valid UTF-8
     write_atomically(state / "fetches.json", text.encode(), mode=0o600)
 
 

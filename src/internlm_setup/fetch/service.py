@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from internlm_setup.core.errors import SetupError, SeveralErrors, StoppedError, UnavailableError
+from internlm_setup.core.errors import (
+    DeniedError,
+    SetupError,
+    SeveralErrors,
+    StoppedError,
+    UnavailableError,
+    WriteError,
+)
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch import history, layouts
@@ -188,17 +195,8 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     _raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
     entries = _still_true(finished, store, snapshot)
-    write_manifest(
-        store.state,
-        Manifest(
-            made.wanted.name,
-            snapshot.hub,
-            snapshot.repo,
-            snapshot.revision,
-            snapshot.commit,
-            entries,
-        ),
-    )
+    recorded = Manifest(made.wanted.name, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit, entries)
+    write_manifest(store.state, recorded)
     try:
         history.remember(world.state, made.wanted.name, made.folder)
     except CannotWrite as error:  # the model is complete all the same
@@ -238,10 +236,16 @@ def _witness(made: Plan, world: World) -> Witness:
 
 
 def _raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
-    """Raise what failed, each failure once; a network failure is resumable when anything was kept."""
+    """Raise what failed, each failure once; a network failure is resumable when anything was kept.
+
+    A refusal or a full disk ended the whole run, so the first of them is told alone.
+    """
     failures: dict[int, SetupError] = {id(o.error): o.error for o in outcomes if o.error is not None}
     if not failures:
         return
+    for error in failures.values():
+        if isinstance(error, (DeniedError, WriteError)):
+            raise error
     kept = finished_bytes + sum(o.kept_bytes for o in outcomes if o.error is not None)
     told: list[SetupError] = []
     for error in failures.values():

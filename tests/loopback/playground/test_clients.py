@@ -38,9 +38,7 @@ def run(command: list[str], home: Path, variables: Mapping[str, str]) -> tuple[i
     home.mkdir(exist_ok=True)
     inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     env = {**inherited, "HOME": str(home), "USERPROFILE": str(home), **variables}
-    done = subprocess.run(
-        command, env=env, cwd=home, capture_output=True, text=True, timeout=50, check=False
-    )
+    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, timeout=50, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -147,9 +145,7 @@ def test_modelscope_notices_a_flipped_bit(hub: HubServer, tmp_path: Path) -> Non
 def openxlab_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an environment of its own for openxlab 0.1.3, whose pins cannot live beside ours."""
     if os.environ.get("INTERNLM_SETUP_FULL") != "1":
-        pytest.skip(
-            "openxlab: set INTERNLM_SETUP_FULL=1 to install it in an environment of its own"
-        )
+        pytest.skip("openxlab: set INTERNLM_SETUP_FULL=1 to install it in an environment of its own")
     folder = tmp_path_factory.mktemp("openxlab")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
@@ -204,9 +200,7 @@ def test_openxlab_download(
 
 @pytest.mark.full
 @pytest.mark.timeout(300)
-def test_openxlab_does_not_notice_a_short_file(
-    hub: HubServer, openxlab_folder: Path, tmp_path: Path
-) -> None:
+def test_openxlab_does_not_notice_a_short_file(hub: HubServer, openxlab_folder: Path, tmp_path: Path) -> None:
     """A body cut short is called finished."""
     hub.faults.add(Fault("truncate", files=FIRST_SHARD, at_byte=1000))
     with openxlab_proxy(hub, tmp_path / "tls") as proxy:

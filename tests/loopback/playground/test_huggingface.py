@@ -55,9 +55,7 @@ def test_tree_lists_git_hashes_and_lfs_hashes(hub: HubServer) -> None:
     blob = b"blob %d\0" % len(readme) + readme
     assert rows["README.md"]["oid"] == hashlib.sha1(blob).hexdigest()
     size, sha256 = rows[SHARD]["size"], rows[SHARD]["lfs"]["oid"]
-    pointer = (
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
-    )
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
     blob = b"blob %d\0" % len(pointer) + pointer
     assert rows[SHARD]["oid"] == hashlib.sha1(blob).hexdigest()
     assert rows[SHARD]["lfs"]["pointerSize"] == 134

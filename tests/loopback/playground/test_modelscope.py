@@ -118,9 +118,7 @@ def test_gates(tmp_path: Path) -> None:
     bad = {"Authorization": "Bearer bad"}
     with HubServer([serve(tmp_path, private=True)], tokens={"modelscope": "good"}) as hub:
         files = api(hub, "/repo/files", "org/name")
-        assert [ask(files, headers=h).status for h in ({}, bad, bearer, cookie)] == [
-            *(404, 404, 200, 200)
-        ]
+        assert [ask(files, headers=h).status for h in ({}, bad, bearer, cookie)] == [*(404, 404, 200, 200)]
         hub.add(serve(tmp_path, gated=True))
         file = api(hub, "/repo?FilePath=a.txt", "org/name")
         assert ask(files).status == 200

@@ -18,9 +18,7 @@ ADDRESSES = "/model-center/api/v1/cli/repository/getFileDownloadUrl"
 LOGIN = "/sso-be/api/v1/open/"
 
 
-def addresses(
-    hub: HubServer, repository: str = "InternLM-chat-7b", jwt: str | None = None, **asked: object
-) -> Any:
+def addresses(hub: HubServer, repository: str = "InternLM-chat-7b", jwt: str | None = None, **asked: object) -> Any:
     body = {"userName": "OpenLMLab", "repositoryName": repository, "clientFrom": "0"}
     headers = {} if jwt is None else {"Authorization": jwt}
     url = hub.endpoints["openxlab"] + ADDRESSES
@@ -83,9 +81,7 @@ def test_login_needs_the_right_keys(tmp_path: Path) -> None:
     with HubServer([repository], access=Access("ak", "sk")) as hub:
         good = login(hub, Access("ak", "sk"))
         jwt = good["data"]["data"]["jwt"]
-        assert set(good["data"]["data"]) == {
-            *("jwt", "expiration", "sso_uid", "refresh_token", "refresh_expiration")
-        }
+        assert set(good["data"]["data"]) == {*("jwt", "expiration", "sso_uid", "refresh_token", "refresh_expiration")}
         assert login(hub, Access("ak", "wrong"))["msgCode"] != "10000"
         assert login(hub, Access("other", "sk"))["msgCode"] != "10000"
         assert addresses(hub, "x")["data"]["msgCode"] != "10000"

@@ -100,9 +100,7 @@ def test_a_request_in_chunks_and_by_full_address(hub: HubServer) -> None:
     assert b'"path": "config.json"' in answer
 
 
-@pytest.mark.parametrize(
-    "noise", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
-)
+@pytest.mark.parametrize("noise", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"])
 def test_noise_is_hung_up_on(hub: HubServer, noise: bytes) -> None:
     """What is not HTTP gets no answer, and does no harm."""
     parts = urlsplit(hub.url)

@@ -53,9 +53,7 @@ def test_the_door_serves_one_model_at_three_hubs() -> None:
     shard = "pytorch_model-00003-of-00008.bin"
     with open_playground(weights_bytes=8000, seed=3) as hub:
         by_hf = ask(f"{hub.url}/internlm/internlm-chat-7b/resolve/main/{shard}")
-        by_ms = ask(
-            f"{hub.url}/api/v1/models/Shanghai_AI_Laboratory/internlm-chat-7b/repo?FilePath={shard}"
-        )
+        by_ms = ask(f"{hub.url}/api/v1/models/Shanghai_AI_Laboratory/internlm-chat-7b/repo?FilePath={shard}")
         bodies = {ask(answer.headers["location"]).body for answer in (by_hf, by_ms)}
         assert len(bodies) == 1
         assert len(bodies.pop()) == 1000

@@ -20,9 +20,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def made(
-    form: str = "human", *, quiet: bool = False, language: Language = "en", **env: str
-) -> Output:
+def made(form: str = "human", *, quiet: bool = False, language: Language = "en", **env: str) -> Output:
     return Output(
         language=language,
         form=form,  # type: ignore[arg-type]

@@ -31,9 +31,7 @@ def test_variables_win(platform: str) -> None:
 
 def test_macos_and_windows() -> None:
     """Each system has its own places."""
-    assert (
-        Paths.of({}, HOME, "darwin").config == HOME / "Library/Application Support/internlm-setup"
-    )
+    assert Paths.of({}, HOME, "darwin").config == HOME / "Library/Application Support/internlm-setup"
     assert Paths.of({"LOCALAPPDATA": "/l"}, HOME, "win32").state == Path("/l/internlm-setup")
     assert Paths.of({}, HOME, "win32").config == HOME / "AppData/Local/internlm-setup"
 

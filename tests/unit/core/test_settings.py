@@ -72,6 +72,9 @@ def test_endpoint_variables(file: Path) -> None:
         ("limit_rate", "fast"),
         ("limit_rate", "0"),
         ("endpoint.one", "a b"),
+        ("endpoint.one", "http://host:port"),
+        ("endpoint.one", "http://host:99999"),
+        ("endpoint.one", "https://:443"),
     ],
 )
 def test_wrong_values(tmp_path: Path, key: str, value: str) -> None:
@@ -83,6 +86,12 @@ def test_wrong_values(tmp_path: Path, key: str, value: str) -> None:
     path.write_text(f"endpoint: {{{hub}: {value}}}" if hub else f"{key}: {value}", encoding="utf-8")
     with pytest.raises(BadSetting, match=str(path)):
         resolved(path)
+
+
+def test_half_an_address(tmp_path: Path) -> None:
+    """An address that no parser takes is refused like any other wrong value."""
+    with pytest.raises(BadOption):
+        resolve_settings(env={}, config_file=tmp_path, hubs=HUBS, given={"endpoint.one": "https://[::1"})
 
 
 def test_wrong_variable(tmp_path: Path) -> None:

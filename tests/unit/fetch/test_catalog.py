@@ -220,9 +220,7 @@ def test_what_is_no_name_is_refused(catalog: Catalog, typed: str) -> None:
         ("blob/main/config.json", "`internlm-setup fetch lab/chat-7b`"),
     ],
 )
-def test_an_address_that_says_more_is_not_cut_short(
-    catalog: Catalog, tail: str, command: str
-) -> None:
+def test_an_address_that_says_more_is_not_cut_short(catalog: Catalog, tail: str, command: str) -> None:
     """A revision or a file in the address is never dropped in silence."""
     with pytest.raises(BadModelName) as caught:
         catalog.want(f"https://huggingface.co/lab/chat-7b/{tail}")
@@ -265,9 +263,7 @@ def test_any_text_is_understood_or_refused(typed: str) -> None:
         ("nothing", []),
     ],
 )
-def test_a_pattern_selects_in_natural_order(
-    catalog: Catalog, pattern: str | None, names: list[str]
-) -> None:
+def test_a_pattern_selects_in_natural_order(catalog: Catalog, pattern: str | None, names: list[str]) -> None:
     """A glob or a part of a name in any case; 7 comes before 20."""
     assert [model.name for model in catalog.matching(pattern)] == names
 
@@ -283,9 +279,7 @@ def test_a_file_is_read_as_it_stands(catalog: Catalog) -> None:
 
 def test_a_users_file_adds_and_replaces(tmp_path: Path) -> None:
     """A user's model of a shipped name takes the whole place of it; others are added."""
-    mine = (
-        "\ufefffamily: my\nmodels: [{name: Chat-7B, ids: {acme: me/c}}, {name: new, ids: {h: a/b}}]"
-    )
+    mine = "\ufefffamily: my\nmodels: [{name: Chat-7B, ids: {acme: me/c}}, {name: new, ids: {h: a/b}}]"
     catalog = catalog_of(tmp_path, SHIPPED, mine)
     assert catalog.find("chat-7b").ids == {"acme": "me/c"}
     assert len(catalog.models) == 5

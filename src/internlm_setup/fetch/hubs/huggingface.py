@@ -51,7 +51,8 @@ class HuggingFace:
         """List one revision, pinned to its commit.
 
         Raises:
-            SetupError: Unreachable, RepositoryMissing, RevisionMissing, Gated, TokenRefused, HubBusy, BadAnswer.
+            SetupError: Unreachable, RepositoryMissing, RevisionMissing, RepositoryEmpty, Gated, TokenRefused, HubBusy,
+                BadAnswer.
         """
         self._network.knock(self.endpoint)
         from huggingface_hub import HfApi
@@ -59,10 +60,27 @@ class HuggingFace:
 
         api = HfApi(endpoint=self.endpoint, library_name="internlm-setup")
         with self._listening(), self._naming(repo, revision):
-            commit = api.model_info(repo, revision=revision, timeout=TIMEOUT_S).sha or revision
+            info = api.model_info(repo, revision=revision, timeout=TIMEOUT_S)
+            commit = info.sha or revision
             tree = api.list_repo_tree(repo, recursive=True, revision=commit)
             files = tuple(_remote_file(e) for e in tree if isinstance(e, RepoFile))
-        return Snapshot(self.id, repo, revision, commit, files)
+        if not files:
+            raise errors.RepositoryEmpty(TITLE, repo)
+        snapshot = Snapshot(self.id, repo, revision, commit, files)
+        if info.gated:
+            self._try_the_gate(snapshot)
+        return snapshot
+
+    def _try_the_gate(self, snapshot: Snapshot) -> None:
+        """A gated model's listing is public: ask for the head of its largest file, to know before anything is written.
+
+        Raises:
+            Gated: Our token is not let in, or there is none.
+        """
+        largest = max(snapshot.files, key=lambda file: file.size_bytes or 0)
+        where = self.locate(snapshot, largest)
+        if self._network.request("HEAD", where.url, headers=where.headers).status in {401, 403}:
+            raise errors.Gated(TITLE, snapshot.repo, f"{self.endpoint}/{snapshot.repo}", LOGIN)
 
     def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
         """Return the resolve URL at the pinned commit; the CDN is found by following it."""

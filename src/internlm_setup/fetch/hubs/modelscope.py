@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from internlm_setup.core.http import Network, origin_of
-from internlm_setup.core.reach import diagnose, unreachable
+from internlm_setup.core.reach import Unreachable, diagnose, unreachable
 from internlm_setup.core.retry import TRY_LATER, Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
@@ -117,6 +117,13 @@ class ModelScope:
             raise errors.BadAnswer(TITLE, self._host, str(error)[:200]) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
+        except OSError as error:  # requests' own, when an answer breaks off while the SDK reads it
+            raise _unreachable(error, self._host) from error
+
+
+def _unreachable(error: Exception, host: str) -> Unreachable:
+    cause, detail = diagnose(error) or ("closed", str(error))
+    return unreachable(host, cause, detail)
 
 
 def _adapter(origin: str, network: Network) -> Any:
@@ -137,8 +144,7 @@ def _adapter(origin: str, network: Network) -> Any:
             try:
                 response = super().send(request, *args, **{**kwargs, "timeout": TIMEOUT_S})
             except Exception as error:
-                cause, detail = diagnose(error) or ("closed", str(error))
-                raise unreachable(urlsplit(request.url).hostname or "", cause, detail) from error
+                raise _unreachable(error, urlsplit(request.url).hostname or "") from error
             if response.status_code in TRY_LATER:
                 headers = {k.lower(): v for k, v in response.headers.items()}
                 raise Busy(response.status_code, headers, time.time())

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from internlm_setup.core.files import write_atomically
 from internlm_setup.core.http import Answer, Network, origin_of
+from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
@@ -74,7 +75,7 @@ class OpenXLab:
         if not urls:
             raise errors.RepositoryEmpty(TITLE, repo)
         with ThreadPoolExecutor(SIZE_ASKERS) as askers:
-            sizes = list(askers.map(self._size_bytes, urls.values()))
+            sizes = list(askers.map(self._size_bytes, urls, urls.values()))
         self._fresh.update({(repo, path): url for path, url in urls.items()})
         files = tuple(RemoteFile(path, size) for path, size in zip(urls, sizes, strict=True))
         return Snapshot(self.id, repo, "", None, files)
@@ -112,15 +113,24 @@ class OpenXLab:
                 self._kinds[repo, path] = (kind, key)
         return urls
 
-    def _size_bytes(self, url: str) -> int | None:
+    def _size_bytes(self, path: str, url: str) -> int | None:
         """Ask a signed URL for its first byte and read the length off the answer (a HEAD is signed differently)."""
-        answer = self._network.request("GET", url, headers={"Range": "bytes=0-0"}, most_bytes=1)
-        total = re.fullmatch(r"bytes 0-0/(\d+)", answer.headers.get("content-range", ""))
+        try:
+            answer = self._ask_size(url)
+        except Unreachable:  # one of a hundred small requests may go wrong
+            answer = self._ask_size(url)
+        if answer.status in TRY_LATER:
+            raise errors.HubBusy(TITLE, self._host, answer.status, asked_wait_s(answer.headers, time.time()))
+        total = re.fullmatch(r"bytes (?:0-0|\*)/(\d+)", answer.headers.get("content-range", ""))
         if total:
             return int(total[1])
-        empty = re.fullmatch(r"bytes \*/0", answer.headers.get("content-range", ""))
+        if answer.headers.get("content-type", "").startswith("text/html") and not path.endswith((".html", ".htm")):
+            raise errors.BadAnswer(TITLE, self._host, f"a web page in the place of {path!r}")
         length = answer.headers.get("content-length", "")
-        return 0 if empty else int(length) if answer.status == 200 and length.isdigit() else None
+        return int(length) if answer.status == 200 and length.isdigit() else None
+
+    def _ask_size(self, url: str) -> Answer:
+        return self._network.request("GET", url, headers={"Range": "bytes=0-0"}, most_bytes=1)
 
     def _token(self, repo: str) -> str | None:
         """Return a JWT: the stored one while it is good, else a new one for our keys, else None (anonymous)."""
@@ -131,10 +141,13 @@ class OpenXLab:
         ak, sk = self._keys if all(self._keys) else (config.get("ak", ""), config.get("sk", ""))
         if not ak or not sk:
             return None
-        told = self._post("/sso-be/api/v1/open/auth", {"ak": ak}, repo)
-        signed = hmac.new(sk.encode(), str(told["nonce"]).encode(), hashlib.sha256).digest()
-        proof = {"ak": ak, "d": base64.b64encode(signed).decode()}
-        token = self._post("/sso-be/api/v1/open/getJwt", proof, repo)
+        try:
+            told = self._post("/sso-be/api/v1/open/auth", {"ak": ak}, repo)
+            signed = hmac.new(sk.encode(), str(told["nonce"]).encode(), hashlib.sha256).digest()
+            proof = {"ak": ak, "d": base64.b64encode(signed).decode()}
+            token = self._post("/sso-be/api/v1/open/getJwt", proof, repo)
+        except errors.RepositoryMissing as error:  # no repository was asked for yet: the keys are wrong
+            raise errors.TokenRefused(TITLE, repo, 401, LOGIN) from error
         token["refresh_time"] = datetime.now(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
         text = json.dumps(token, indent=4, sort_keys=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)

@@ -77,6 +77,11 @@ class Assembly:
         return 0 if self.partial is None else self.partial.present_bytes
 
     @property
+    def keeps_pieces(self) -> bool:
+        """Whether a broken-off piece is kept; without a known size, or in memory, all begins anew."""
+        return self.partial is not None and self.content.size_bytes is not None
+
+    @property
     def complete(self) -> bool:
         """Whether every byte is here and nobody is on it."""
         return self.opened and not self.queue and not self.in_flight
@@ -118,14 +123,16 @@ class Assembly:
         A piece without an end counts as carried when its stream ended well, which `arrived` says.
         """
         self.in_flight -= 1
-        if piece.arrived or piece.at == piece.end:
-            return
-        if self.small is not None or piece.end is None or self.single_stream:
-            if self.small is not None:
-                self.small.clear()
-            if not self.in_flight:
+        carried = piece.arrived or piece.at == piece.end
+        if not self.keeps_pieces:
+            if not carried:
+                if self.small is not None:
+                    self.small.clear()
                 self._queue_holes()
-        elif piece.at < piece.end:
+        elif self.single_stream:
+            if not self.in_flight:  # the last of the pieces that were on their way when ranges were found wanting
+                self._queue_holes()
+        elif not carried and piece.end is not None:
             self.queue.insert(0, (piece.at, piece.end))
 
     def one_stream(self) -> None:
@@ -199,6 +206,8 @@ class Assembly:
         if self.partial is None or self.hasher is None:
             raise AssertionError("an assembly was finished before it was opened")
         size = self.partial.prefix_bytes
+        if self.content.size_bytes not in {None, size}:
+            raise AssertionError("an assembly was finished with a hole in it")
         if self.content.size_bytes is None:  # git's hash begins with the size, known only now
             self.hasher = FileHasher(self.partial.path, size, git=True)
         self.hasher.advance(size, cancelled)

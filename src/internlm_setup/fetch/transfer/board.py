@@ -16,6 +16,7 @@ from internlm_setup.core.errors import (
 )
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly, Piece
+from internlm_setup.fetch.transfer.manifest import Entry
 
 MOST_DEAD_IN_A_ROW = 3
 
@@ -65,7 +66,7 @@ class Board:
                     return None
                 else:
                     soonest_s = min(a.not_before_s for a in self._active) - now_s
-                    self.changed.wait(timeout=soonest_s if soonest_s > 0 else 0.5)
+                    self.changed.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.5)
         return None
 
     def next_to_hash(self) -> Assembly | None:
@@ -102,10 +103,10 @@ class Board:
                 self.changed.notify_all()
 
     def count(self, assembly: Assembly, count_bytes: int, fresh_bytes: int) -> None:
-        """Note bytes that came; new ones prove that the source is alive."""
+        """Note bytes that came; new ones that stay prove that the source is alive."""
         with self.changed:
             self.received_bytes += count_bytes
-            if fresh_bytes:
+            if fresh_bytes and assembly.keeps_pieces:
                 assembly.failures = 0
                 self._dead_in_a_row = 0
         if fresh_bytes:
@@ -128,6 +129,13 @@ class Board:
         self.say(events.FileFailed(assembly.content.paths[0], error.text.fill(**error.details())))
         if dead or isinstance(error, (DeniedError, WriteError)):
             self.stop(error)
+
+    def finish(self, assembly: Assembly, entries: Sequence[Entry]) -> None:
+        """Note that a content is in place."""
+        with self.changed:
+            assembly.entries = tuple(entries)
+            assembly.finished = True
+            self._dead_in_a_row = 0
 
     def active(self) -> list[Assembly]:
         """Return the contents under way."""

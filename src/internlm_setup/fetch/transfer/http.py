@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from internlm_setup.core.errors import SetupError
 from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.reach import CAUSES, diagnose
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
@@ -39,16 +40,16 @@ class Again(Exception):
     Attributes:
         reason: Why, for people.
         wait_s: How long the server asked us to wait, if it did.
-        relocate: The URL is stale: ask the hub for a new one.
+        verdict: What to say if it is the same once more; None for what only many failures make certain.
     """
 
     reason: Text
     wait_s: float | None = None
-    relocate: bool = False
+    verdict: SetupError | None = None
 
 
 class NoRanges(Exception):
-    """The server ignored the Range header: this content can only be had as one stream from its start."""
+    """The server ignored the Range header, or refused a good one: this content is to be had as one stream only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,9 @@ class Stream:
 
 _CLOSED_EARLY = Text(en="the server closed the connection early", zh="服务器提前关闭了连接")
 _TOO_SLOW = Text(en="the server sends next to nothing", zh="服务器几乎没有发送数据")
-_CHANGED = Text(en="the file changed while it was fetched", zh="文件在下载过程中被更改")
+_OTHER_SIZE = Text(en="the server announced another length than the listed one", zh="服务器声明的长度与列表不符")
 _EXPIRED = Text(en="the download link expired", zh="下载链接已过期")
-_STATUS = Text(en="the server answered {status}", zh="服务器应答 {status}")
+STATUS = Text(en="the server answered {status}", zh="服务器应答 {status}")
 _OFF_RANGE = Text(en="the server sent another part than asked for", zh="服务器发送的不是所请求的部分")
 
 
@@ -229,7 +230,7 @@ def _judge(
 def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Wanted) -> Exception:
     """Say what an error status means: a stale link, a busy server, a missing file, no permission."""
     if status in {401, 403, 404, 410} and not at_hub:
-        return Again(_EXPIRED, relocate=True)
+        return Again(_EXPIRED)
     if status in {401, 403}:
         return FileRefused(wanted.hub, wanted.path, status)
     if status in {404, 410}:
@@ -237,10 +238,16 @@ def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Want
     if status == 416:
         total = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
         if total and wanted.size_bytes is not None and int(total[1]) != wanted.size_bytes:
-            return SizeMismatch(wanted.path, wanted.hub, wanted.size_bytes, int(total[1]))
-        return Again(_STATUS.fill(status=status), relocate=True)
+            return _another_size(wanted, int(total[1]))
+        return Again(STATUS.fill(status=status)) if wanted.is_whole else NoRanges()
     wait_s = asked_wait_s(headers, time.time()) if status in TRY_LATER else None
-    return Again(_STATUS.fill(status=status), wait_s=wait_s, relocate=status not in TRY_LATER)
+    return Again(STATUS.fill(status=status), wait_s=wait_s)
+
+
+def _another_size(wanted: Wanted, found_bytes: int) -> Again:
+    """A length other than the listed one: a page in between, a listing that is being renewed, or a lie."""
+    verdict = SizeMismatch(wanted.path, wanted.hub, wanted.size_bytes or 0, found_bytes)
+    return Again(_OTHER_SIZE, verdict=verdict)
 
 
 def _length(status: int, headers: Mapping[str, str], wanted: Wanted) -> int | None:
@@ -253,16 +260,16 @@ def _length(status: int, headers: Mapping[str, str], wanted: Wanted) -> int | No
     declared = headers.get("content-length", "")
     if part is None:
         if status == 206:
-            raise Again(_OFF_RANGE, relocate=True)
+            raise Again(_OFF_RANGE)
         if not wanted.is_whole:
             raise NoRanges
         if declared.isdigit() and size is not None and int(declared) != size:
-            raise SizeMismatch(wanted.path, wanted.hub, size, int(declared))
+            raise _another_size(wanted, int(declared))
         return size if size is not None else (int(declared) if declared.isdigit() else None)
     first, last, total = int(part[1]), int(part[2]), part[3]
     if size is not None and total != "*" and int(total) != size:
-        raise SizeMismatch(wanted.path, wanted.hub, size, int(total))
+        raise _another_size(wanted, int(total))
     if first != wanted.start or (wanted.end is not None and last >= wanted.end):
-        raise Again(_OFF_RANGE, relocate=True)
+        raise Again(_OFF_RANGE)
     end = wanted.end if wanted.end is not None else last + 1
     return end - first

@@ -108,3 +108,4 @@ class Journal:
     def close(self) -> None:
         """Let go of the file; it stays."""
         os.close(self._fd)
+        self._fd = -1  # the number may soon be another file's: a late record must not land there

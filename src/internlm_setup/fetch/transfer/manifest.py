@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, get_args
 
 from internlm_setup.core.files import write_atomically, writing
 from internlm_setup.fetch.model import Proof
@@ -56,10 +57,33 @@ class Manifest:
     files: tuple[Entry, ...]
 
 
-def _entry(value: object) -> Entry:
+_KINDS: Mapping[object, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "str | None": (str, type(None)),
+    "Proof": (str,),
+}
+
+
+def _told(kind: type[Entry | Manifest], value: object) -> dict[str, Any]:
+    """Return a record's own fields from JSON, each of the type that the class gives it."""
     if not isinstance(value, Mapping):
-        raise TypeError("an entry is not an object")
-    return Entry(**{f.name: value[f.name] for f in fields(Entry)})
+        raise TypeError("a record is not an object")
+    told = {f.name: (value[f.name], _KINDS[f.type]) for f in fields(kind) if f.type in _KINDS}
+    for name, (given, allowed) in told.items():
+        if type(given) not in allowed or (name == "proof" and given not in get_args(Proof)):
+            raise TypeError(f"`{name}` cannot be {given!r}")
+    return {name: given for name, (given, _) in told.items()}
+
+
+def _entry(value: object) -> Entry:
+    return Entry(**_told(Entry, value))
+
+
+def _manifest(value: Any) -> Manifest:
+    if value["schema"] != SCHEMA:
+        raise ValueError(f"schema {value['schema']!r} is not known here")
+    return Manifest(**_told(Manifest, value), files=tuple(_entry(e) for e in value["files"]))
 
 
 def read_manifest(state: Path) -> Manifest | None:
@@ -71,9 +95,8 @@ def read_manifest(state: Path) -> Manifest | None:
     path = state / "manifest.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        head = {n: value[n] for n in ("model", "hub", "repo", "revision", "commit")}
-        return Manifest(**head, files=tuple(_entry(e) for e in value["files"]))
-    except FileNotFoundError:
+        return _manifest(value)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadManifest(str(path), f"{type(error).__name__}: {error}") from error
@@ -96,9 +119,12 @@ class Finished:
         """Start from the manifest's entries and whatever `finished.jsonl` adds; a torn last line is ignored."""
         self._path = state / "finished.jsonl"
         self._lock = threading.Lock()
+        self._torn = False
         self.entries: dict[str, Entry] = {e.path: e for e in known}
         if self._path.exists():
-            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+            self._torn = not text.endswith("\n")
+            for line in text.split("\n"):
                 try:
                     entry = _entry(json.loads(line))
                 except (ValueError, KeyError, TypeError):
@@ -109,5 +135,7 @@ class Finished:
         """Record a file that is in place."""
         with self._lock, writing(self._path):
             self.entries[entry.path] = entry
+            line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                file.write("\n" + line if self._torn else line)  # a torn line must not swallow this one
+            self._torn = False

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.model import Location, RemoteFile
@@ -20,8 +21,8 @@ STATE_FOLDER = ".internlm-setup"
 MOST_FILES = 99_999
 LARGEST_FILE_BYTES = 16 << 40
 LARGEST_TOTAL_BYTES = 1 << 50
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
-_HASHES = {"sha256": re.compile(r"[0-9a-f]{64}$"), "git_sha1": re.compile(r"[0-9a-f]{40}$")}
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?$", re.IGNORECASE)
+_HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a-f]{40}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,6 @@ def check_listing(hub: str, files: Sequence[RemoteFile]) -> None:
     if len(files) > MOST_FILES:
         raise HostileListing(hub, f"{len(files)} entries", _TOO_MANY)
     seen: dict[str, str] = {}
-    folders: set[str] = set()
     for file in files:
         why = _path_fault(file.path) or _value_fault(file)
         folded = _fold(file.path)
@@ -81,12 +81,12 @@ def check_listing(hub: str, files: Sequence[RemoteFile]) -> None:
         if why is not None:
             raise HostileListing(hub, _printable(file.path), why)
         seen[folded] = file.path
-        parts = folded.split("/")
-        folders.update("/".join(parts[:n]) for n in range(1, len(parts)))
-    for folded in folders & seen.keys():
-        raise HostileListing(hub, _printable(seen[folded]), _FILE_AND_FOLDER)
+    ordered = sorted((folded.replace("/", "\0"), path) for folded, path in seen.items())  # a folder's files follow it
+    for (one, path), (following, _) in pairwise(ordered):
+        if following.startswith(one + "\0"):
+            raise HostileListing(hub, _printable(path), _FILE_AND_FOLDER)
     if sum(f.size_bytes or 0 for f in files) > LARGEST_TOTAL_BYTES:
-        raise HostileListing(hub, "", _TOO_LARGE)
+        raise HostileListing(hub, f"{len(files)} entries", _TOO_LARGE)
 
 
 _TOO_MANY = Text(en="a model repository does not have that many files", zh="模型仓库不会有这么多文件")
@@ -101,7 +101,13 @@ _BAD_HASH = Text(en="its hash is not a hash", zh="它的哈希值格式不对")
 
 
 def _fold(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+    """Return what two paths share when a file system without case or normal forms takes them for one.
+
+    Source:
+        The Unicode Standard, section 3.13, D145 (canonical caseless match), read 2026-11.
+    """
+    folded = unicodedata.normalize("NFD", path).casefold()
+    return unicodedata.normalize("NFD", folded)
 
 
 def _printable(path: str) -> str:
@@ -140,7 +146,7 @@ def _value_fault(file: RemoteFile) -> Text | None:
         return _TOO_LARGE
     for name, pattern in _HASHES.items():
         value = getattr(file, name)
-        if value is not None and not (isinstance(value, str) and pattern.match(value)):
+        if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
             return _BAD_HASH
     return None
 

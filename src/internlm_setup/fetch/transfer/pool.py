@@ -15,11 +15,12 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text, human_size
+from internlm_setup.fetch.errors import HubBusy
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import HashMismatch, TransferFailed, TransferStopped
-from internlm_setup.fetch.transfer.http import Again, Fetcher, NoRanges, Wanted
+from internlm_setup.fetch.transfer.http import STATUS, Again, Fetcher, NoRanges, Wanted
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.rate import RateLimit
@@ -149,7 +150,9 @@ class _Pool:
         try:
             location = assembly.where()
         except Unreachable as error:
-            raise Again(error.cause, relocate=True) from error
+            raise Again(error.cause) from error
+        except HubBusy as error:
+            raise Again(STATUS.fill(status=error.status), wait_s=error.wait_s) from error
         wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, piece.end, content.size_bytes)
         recorded = piece.at
         cancelled = self.board.cancelled
@@ -176,7 +179,7 @@ class _Pool:
             self.board.queue_hash(assembly)
 
     def _retry(self, piece: Piece, error: Again) -> None:
-        """Wait and try again, up to five failures in a row without a new byte.
+        """Wait and try again, up to five failures in a row without a new byte that stays.
 
         Connections of one content that fail together count as one failure.
         """
@@ -194,8 +197,9 @@ class _Pool:
         path = assembly.content.paths[0]
         if lost:
             self.board.say(events.Advanced(path, -lost))
-        if assembly.failures >= MOST_FAILURES or asked_s > LONGEST_ASKED_WAIT_S:
-            self.board.fail(assembly, _gave_up(assembly, error.reason))
+        most_failures = MOST_FAILURES if error.verdict is None else 2
+        if assembly.failures >= most_failures or asked_s > LONGEST_ASKED_WAIT_S:
+            self.board.fail(assembly, error.verdict or _gave_up(assembly, error.reason))
         else:
             self.board.say(events.Retrying(path, error.reason, wait_s))
 
@@ -225,9 +229,7 @@ class _Pool:
             return
         for entry in entries:
             self.options.finished(entry)
-        with self.board.changed:
-            assembly.entries = tuple(entries)
-            assembly.finished = True
+        self.board.finish(assembly, entries)
         for entry in entries:
             self.board.say(events.FileFinished(entry.path, entry.size_bytes, entry.proof))
 

@@ -33,12 +33,11 @@ class Partial:
         self._lock = threading.Lock()
         with writing(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            if not self.path.exists():
-                self._journal_path.unlink(missing_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             self._fd = os.open(self.path, flags, 0o644)
-            if size_bytes is not None and os.fstat(self._fd).st_size != size_bytes:
-                os.ftruncate(self._fd, size_bytes)
+            if os.fstat(self._fd).st_size != (size_bytes or 0):  # new, or not as we left it: nothing is vouched for
+                self._journal_path.unlink(missing_ok=True)
+                os.ftruncate(self._fd, size_bytes or 0)
             self._journal = Journal(self._journal_path, f"{key}:{size_bytes}")
             if size_bytes is None:
                 self._journal.spans = Spans()
@@ -77,15 +76,17 @@ class Partial:
                     view = view[os.write(self._fd, view) :]
 
     def record(self, start: int, end: int) -> None:
-        """Note in the journal that these bytes were written."""
+        """Note in the journal that these bytes were written; too late after `close`."""
         with self._lock, writing(self._journal_path):
-            self._journal.record(start, end)
+            if self._fd >= 0:
+                self._journal.record(start, end)
 
     def checkpoint(self) -> None:
-        """Make everything recorded so far survive a power cut."""
+        """Make everything recorded so far survive a power cut; nothing is left to do after `close`."""
         with self._lock, writing(self.path):
-            os.fsync(self._fd)
-            self._journal.checkpoint()
+            if self._fd >= 0:
+                os.fsync(self._fd)
+                self._journal.checkpoint()
 
     def close(self) -> None:
         """Let go of the files; what is recorded stays."""
@@ -133,11 +134,11 @@ class Store:
         with writing(self.state):
             self.state.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.state / "lock")
-        try:
-            with writing(self.state / "lock"):
+        with writing(self.state / "lock"):
+            try:
                 lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise DestinationBusy(str(self.folder)) from error
+            except filelock.Timeout as error:  # an OSError too, so it must be caught first
+                raise DestinationBusy(str(self.folder)) from error
         try:
             yield
         finally:
@@ -149,8 +150,8 @@ class Store:
 
     def present_bytes(self, key: str, size_bytes: int | None) -> int:
         """How much of a content an earlier run left here; only looks, so it needs no lock."""
-        journal = self._partials / f"{key}.pieces"
-        if size_bytes is None or not (self._partials / f"{key}.bytes").exists() or not journal.exists():
+        partial, journal = self._partials / f"{key}.bytes", self._partials / f"{key}.pieces"
+        if not partial.exists() or partial.stat().st_size != size_bytes or not journal.exists():
             return 0
         return decode(journal.read_bytes(), f"{key}:{size_bytes}", boot_id()).size_bytes
 
@@ -161,10 +162,14 @@ class Store:
             FileInTheWay: A symbolic link or a file on the way leads elsewhere.
         """
         target = self.folder / path
+        try:
+            inside = target.parent.resolve().is_relative_to(self.folder.resolve())
+        except (OSError, RuntimeError):  # links in a circle
+            inside = False
+        if not inside:
+            raise FileInTheWay(str(target.parent))
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise FileInTheWay(str(target.parent))
         return target
 
     def put(self, path: str, data: bytes) -> None:

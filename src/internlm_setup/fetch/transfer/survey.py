@@ -87,7 +87,10 @@ def _recognise(
     if checking is not None:
         checking(file.path)
     stat = path.stat()
-    digest: Digest = hash_file(path, git=True, cancelled=cancelled)
+    try:
+        digest: Digest = hash_file(path, git=True, cancelled=cancelled)
+    except OSError:  # not ours to read, so not ours to replace
+        return None
     good, proof = judge(digest, file.sha256, file.git_sha1)
     if not good:
         return None

@@ -1,0 +1,197 @@
+"""Asking hubs: one with patience, several at once in order of preference."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from fakes import FakeHub, StillClock, listed, snapshot_of
+from internlm_setup.core.errors import SeveralErrors, UnavailableError
+from internlm_setup.core.reach import unreachable
+from internlm_setup.fetch.ask import MOST_TRIES, Question, ask, ask_first
+from internlm_setup.fetch.errors import HubBusy, HubUnreachable, RepositoryMissing
+from internlm_setup.fetch.model import Snapshot
+from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer.errors import HostileListing
+
+GOOD = snapshot_of(listed("a.bin", b"a"))
+OTHER = snapshot_of(listed("a.bin", b"a"), hub="two")
+HOSTILE = snapshot_of(listed("../a.bin", b"a"))
+BUSY = HubBusy("Hub One", "one.test", 503)
+MISSING = RepositoryMissing("Hub One", "lab/model", "login")
+LONG_S = 20.0
+
+
+def question(hub: FakeHub) -> Question:
+    """Return what to ask it."""
+    return Question(hub, "lab/model", "main", "internlm-setup fetch model --source two")
+
+
+def test_an_answer() -> None:
+    """The hub is asked once for the repository and revision, and who is asked is told."""
+    hub, told = FakeHub([GOOD]), list[events.Event]()
+    assert ask(question(hub), told.append, StillClock()) is GOOD
+    assert hub.asked == [("lab/model", "main")]
+    assert told == [events.Asking("Hub One", "one.test")]
+
+
+def test_unreachable_is_not_asked_again() -> None:
+    """A hub that cannot be reached is named at once with host, cause and the command to try."""
+    hub, clock = FakeHub([unreachable("cdn.one.test", "refused", "port 1")]), StillClock()
+    with pytest.raises(HubUnreachable) as caught:
+        ask(question(hub), events.ignore, clock)
+    assert (len(hub.asked), clock.waits) == (1, [])
+    assert caught.value.message() == ("cannot reach Hub One at cdn.one.test: the connection was refused (port 1)")
+    assert "`internlm-setup fetch model --source two`" in (caught.value.next_step("zh") or "")
+
+
+def test_unreachable_without_a_host() -> None:
+    """Where the failure does not know its host, the hub's own is named."""
+    with pytest.raises(HubUnreachable) as caught:
+        ask(question(FakeHub([unreachable("", "dns")])), events.ignore, StillClock())
+    assert caught.value.host == "one.test"
+
+
+def test_busy_and_then_not() -> None:
+    """A busy hub is asked again after a wait, which is told."""
+    hub, clock, told = FakeHub([BUSY, BUSY, GOOD]), StillClock(), list[events.Event]()
+    assert ask(question(hub), told.append, clock) is GOOD
+    retries = [e for e in told if isinstance(e, events.Retrying)]
+    assert [e.reason.en for e in retries] == ["the hub answered 503"] * 2
+    assert clock.waits == [e.wait_s for e in retries]
+    assert 0.25 <= clock.waits[0] <= 0.5
+    assert 0.5 <= clock.waits[1] <= 1.0
+
+
+def test_busy_for_ever() -> None:
+    """A hub that stays busy is given up after three attempts, with its own error."""
+    hub, clock = FakeHub([BUSY]), StillClock()
+    with pytest.raises(HubBusy) as caught:
+        ask(question(hub), events.ignore, clock)
+    assert caught.value is BUSY
+    assert (len(hub.asked), len(clock.waits)) == (MOST_TRIES, MOST_TRIES - 1)
+
+
+def test_asked_to_wait() -> None:
+    """How long a hub asks us to wait is how long we wait."""
+    hub, clock = FakeHub([HubBusy("Hub One", "one.test", 429, 7.0), GOOD]), StillClock()
+    assert ask(question(hub), events.ignore, clock) is GOOD
+    assert clock.waits == [7.0]
+
+
+def test_asked_to_wait_too_long() -> None:
+    """A hub that asks for more than half a minute is not waited for."""
+    hub, clock = FakeHub([HubBusy("Hub One", "one.test", 429, 31.0)]), StillClock()
+    with pytest.raises(HubBusy):
+        ask(question(hub), events.ignore, clock)
+    assert (len(hub.asked), clock.waits) == (1, [])
+
+
+def test_other_refusals_pass() -> None:
+    """What the hub says otherwise is final."""
+    hub = FakeHub([MISSING])
+    with pytest.raises(RepositoryMissing):
+        ask(question(hub), events.ignore, StillClock())
+    assert len(hub.asked) == 1
+
+
+def test_hostile_answer() -> None:
+    """A listing is looked at before anybody sees it."""
+    with pytest.raises(HostileListing) as caught:
+        ask(question(FakeHub([HOSTILE])), events.ignore, StillClock())
+    assert (caught.value.hub, caught.value.entry) == ("Hub One", "../a.bin")
+
+
+def first_of(*found: FakeHub, patience_s: float = LONG_S) -> tuple[str, Snapshot]:
+    """Return which hub's answer was taken, and the answer."""
+    taken, snapshot = ask_first([question(h) for h in found], events.ignore, StillClock(), patience_s)
+    return taken.hub.id, snapshot
+
+
+def test_only_one_to_ask() -> None:
+    """A single hub's answer or failure is simply that."""
+    assert first_of(FakeHub([GOOD])) == ("one", GOOD)
+    with pytest.raises(RepositoryMissing):
+        first_of(FakeHub([MISSING]))
+
+
+def test_the_preferred_one_is_waited_for() -> None:
+    """While patience lasts, the first hub's answer is taken although the second's came before it."""
+    second_answered = threading.Event()
+    one = FakeHub([GOOD], before=lambda: second_answered.wait(LONG_S))
+    two = FakeHub([OTHER], "two", before=second_answered.set)
+    assert first_of(one, two) == ("one", GOOD)
+
+
+def test_patience_ends() -> None:
+    """A silent first hub is not waited for longer than that: the next one's answer is taken."""
+    over = threading.Event()
+    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
+    assert first_of(silent, FakeHub([OTHER], "two"), patience_s=0.05) == ("two", OTHER)
+    over.set()
+
+
+def test_the_first_answer_after_that() -> None:
+    """When nobody has answered in time, whoever answers first is taken."""
+    over, late = threading.Event(), threading.Event()
+    threading.Timer(0.1, late.set).start()
+    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
+    slow = FakeHub([OTHER], "two", before=lambda: late.wait(LONG_S))
+    assert first_of(silent, slow, patience_s=0.01) == ("two", OTHER)
+    over.set()
+
+
+@pytest.mark.parametrize("answer", [MISSING, unreachable("one.test", "dns"), HOSTILE])
+def test_a_failure_is_not_waited_for(answer: Snapshot | BaseException) -> None:
+    """A first hub that fails, or whose listing is hostile, leaves the next one's answer."""
+    assert first_of(FakeHub([answer]), FakeHub([OTHER], "two")) == ("two", OTHER)
+
+
+def test_a_silent_last_one_is_not_waited_for() -> None:
+    """Once the preferred hub has answered, nobody waits for the others."""
+    over = threading.Event()
+    silent = FakeHub([OTHER], "two", before=lambda: over.wait(LONG_S))
+    assert first_of(FakeHub([GOOD]), silent) == ("one", GOOD)
+    over.set()
+
+
+def test_all_fail() -> None:
+    """When every hub fails, each failure is told, in the hubs' order, whichever came first."""
+    second_failed = threading.Event()
+    one = FakeHub([MISSING], before=lambda: second_failed.wait(LONG_S))
+    two = FakeHub([unreachable("two.test", "dns")], "two", before=second_failed.set)
+    with pytest.raises(SeveralErrors) as caught:
+        first_of(one, two)
+    assert [type(e) for e in caught.value.errors] == [RepositoryMissing, HubUnreachable]
+
+
+def test_all_fail_alike() -> None:
+    """When every hub is out of reach, the exit code says just that."""
+    hubs = [FakeHub([unreachable("x.test", "dns")], name) for name in ("one", "two", "three")]
+    with pytest.raises(SeveralErrors) as caught:
+        first_of(*hubs)
+    assert caught.value.shared_exit_code == UnavailableError.exit_code
+
+
+def test_our_own_mistakes_are_not_hidden() -> None:
+    """An exception that is no answer to a person is raised as it is."""
+    with pytest.raises(ZeroDivisionError):
+        first_of(FakeHub([ZeroDivisionError()]), FakeHub([MISSING], "two"))
+
+
+def test_told_one_at_a_time() -> None:
+    """However many hubs are asked, nobody is told two things at once."""
+    busy = threading.Lock()
+    told = []
+
+    def listen(event: events.Event) -> None:
+        assert busy.acquire(blocking=False)
+        told.append(event)
+        busy.release()
+
+    questions = [question(FakeHub([BUSY, BUSY, MISSING], str(n))) for n in range(8)]
+    with pytest.raises(SeveralErrors) as caught:
+        ask_first(questions, listen, StillClock())
+    assert {type(e) for e in caught.value.errors} == {RepositoryMissing}
+    assert len(told) == 8 * 3

@@ -1,0 +1,225 @@
+"""One content being put together: pieces out, pieces back, and the verdict."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakes import git_sha1, sha256
+from internlm_setup.fetch.model import Location
+from internlm_setup.fetch.transfer.assembly import SMALL_BYTES, Assembly, Piece
+from internlm_setup.fetch.transfer.errors import HashMismatch
+from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.plan import Content, Source
+from internlm_setup.fetch.transfer.store import Store
+
+LARGE = bytes(range(256)) * 4096 * 10  # 10 MiB: three pieces
+SMALL = b"small content"
+RUN = threading.Event()
+NO_ENTRY = Entry("", 0, "", None, 0, "none", None, "")
+
+
+def locator(hub: str) -> Callable[[], Location]:
+    """Return a hub's way of saying where, a new address each time it is asked."""
+    asked: list[int] = []
+
+    def locate() -> Location:
+        asked.append(1)
+        return Location(f"https://{hub}.test/{len(asked)}", f"https://{hub}.test:443")
+
+    return locate
+
+
+def assembly_of(
+    folder: Path,
+    data: bytes,
+    *paths: str,
+    size: int | None = -1,
+    sha: str | None = "",
+    git: str | None = None,
+) -> Assembly:
+    """Return an opened assembly of these bytes; -1 and empty stand for the true size and hash."""
+    sources = tuple(Source(hub, locator(hub)) for hub in ("one", "two"))
+    size_bytes = len(data) if size == -1 else size
+    digest = sha256(data) if sha == "" else sha
+    content = Content("key", size_bytes, digest, git, paths or ("model.bin",), sources)
+    assembly = Assembly(content, Store(folder), jobs=2)
+    assembly.open()
+    return assembly
+
+
+def carry(assembly: Assembly, piece: Piece, data: bytes, count: int | None = None) -> None:
+    """Bring some bytes of a piece, or all of it, and give it back."""
+    end = len(data) if piece.end is None else piece.end
+    stop = end if count is None else min(end, piece.at + count)
+    block = data[piece.at : stop]
+    start = piece.at
+    assembly.store_block(piece, block)
+    if assembly.partial is not None and block:
+        assembly.partial.record(start, stop)
+    piece.arrived = piece.end is None and stop == end
+    assembly.give_back(piece)
+
+
+def carry_all(assembly: Assembly, data: bytes) -> None:
+    """Bring everything."""
+    while (piece := assembly.take()) is not None:
+        carry(assembly, piece, data)
+
+
+@settings(max_examples=15)
+@given(st.data())
+def test_pieces_lost_and_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """However many pieces are out at once and however far each gets, the whole comes together, each byte once."""
+    folder = tmp_path_factory.mktemp("here")
+    assembly = assembly_of(folder, LARGE)
+    out: list[Piece] = []
+    asked = 0
+    for _ in range(data.draw(st.integers(0, 8))):
+        piece = assembly.take()
+        out += [piece] if piece else []
+        if out:
+            chosen = out.pop(data.draw(st.integers(0, len(out) - 1)))
+            before = assembly.kept_bytes
+            carry(assembly, chosen, LARGE, data.draw(st.integers(0, 5 << 20)))
+            asked += assembly.kept_bytes - before
+    for piece in out:
+        assembly.give_back(piece)
+    kept = assembly.kept_bytes
+    assert kept == asked
+    carry_all(assembly, LARGE)
+    assert assembly.complete
+    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    assert (folder / "model.bin").read_bytes() == LARGE
+    assert (entry.sha256, entry.git_sha1, entry.proof) == (sha256(LARGE), git_sha1(LARGE), "sha256")
+
+
+def test_goes_on_in_the_next_run(tmp_path: Path) -> None:
+    """What one run recorded, the next does not ask for; nothing is handed out when all is there."""
+    first = assembly_of(tmp_path, LARGE)
+    carry_all(first, LARGE)
+    assert first.partial is not None
+    first.partial.close()
+    second = assembly_of(tmp_path, LARGE)
+    assert (second.take(), second.complete, second.kept_bytes) == (None, True, len(LARGE))
+    assert second.finish(RUN) is not None
+
+
+def test_small_content_stays_in_memory(tmp_path: Path) -> None:
+    """A small content leaves no partial file; an attempt that broke off begins anew."""
+    assembly = assembly_of(tmp_path, SMALL)
+    piece = assembly.take()
+    assert piece is not None
+    carry(assembly, piece, SMALL, 5)
+    assert (assembly.kept_bytes, assembly.complete) == (0, False)
+    assert not (tmp_path / ".internlm-setup").exists()
+    carry_all(assembly, SMALL)
+    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    assert (tmp_path / "model.bin").read_bytes() == SMALL
+    assert entry.unchanged(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, SMALL_BYTES, SMALL_BYTES + 1])
+def test_sizes_at_the_border(tmp_path: Path, size: int) -> None:
+    """Empty, just small and just large contents all arrive."""
+    data = b"x" * size
+    assembly = assembly_of(tmp_path, data)
+    carry_all(assembly, data)
+    assert assembly.finish(RUN) is not None
+    assert (tmp_path / "model.bin").read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [LARGE, SMALL, b""])
+def test_unknown_size(tmp_path: Path, data: bytes) -> None:
+    """A content of unknown size is one stream to its end; git's hash can be told afterwards."""
+    assembly = assembly_of(tmp_path, data, size=None, sha=None)
+    piece = assembly.take()
+    assert piece is not None
+    assert (piece.start, piece.end, assembly.take()) == (0, None, None)
+    carry(assembly, piece, data)
+    assert assembly.complete
+    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    assert (entry.size_bytes, entry.git_sha1, entry.proof) == (len(data), git_sha1(data), "none")
+    assert entry.proof_from is None
+
+
+def test_a_server_without_ranges(tmp_path: Path) -> None:
+    """A server known to send whole bodies is asked for one stream, and bytes that are here are not written again."""
+    assembly = assembly_of(tmp_path, LARGE)
+    piece = assembly.take()
+    assert piece is not None
+    carry(assembly, piece, LARGE, 1 << 20)
+    waiting = assembly.take()
+    assert waiting is not None
+    assembly.one_stream()
+    assembly.give_back(waiting)
+    whole = assembly.take()
+    assert whole is not None
+    assert (whole.start, whole.end, assembly.take()) == (0, len(LARGE), None)
+    assert assembly.store_block(whole, LARGE[: 2 << 20]) == 1 << 20
+    assert assembly.partial is not None
+    assembly.partial.record(0, 2 << 20)
+    carry(assembly, whole, LARGE)
+    assert assembly.finish(RUN) is not None
+    assert (tmp_path / "model.bin").read_bytes() == LARGE
+
+
+@pytest.mark.parametrize(
+    ("sha", "git", "kind"),
+    [("0" * 64, None, "sha256"), (None, "0" * 40, "git-sha1"), ("0" * 64, "0" * 40, "sha256")],
+)
+@pytest.mark.parametrize("data", [LARGE, SMALL])
+def test_corrupt(tmp_path: Path, data: bytes, sha: str | None, git: str | None, kind: str) -> None:
+    """Bytes that are not the published ones are thrown away, with both hashes and the hub that sent them named."""
+    assembly = assembly_of(tmp_path, data, sha=sha, git=git)
+    carry_all(assembly, data)
+    with pytest.raises(HashMismatch) as caught:
+        assembly.finish(RUN)
+    error = caught.value
+    assert (error.path, error.hub, error.kind, set(error.expected)) == ("model.bin", "one", kind, {"0"})
+    assert error.actual == (sha256(data) if kind == "sha256" else git_sha1(data))
+    assert not (tmp_path / "model.bin").exists()
+    assembly.open()
+    assert (assembly.kept_bytes, assembly.complete) == (0, False)
+
+
+@pytest.mark.parametrize("data", [LARGE, SMALL])
+def test_several_paths(tmp_path: Path, data: bytes) -> None:
+    """A content that is listed under several names is fetched once and put under each."""
+    assembly = assembly_of(tmp_path, data, "a.bin", "sub/b.bin")
+    carry_all(assembly, data)
+    entries = assembly.finish(RUN) or []
+    assert [e.path for e in entries] == ["a.bin", "sub/b.bin"]
+    assert all(e.unchanged(tmp_path) for e in entries)
+    assert (tmp_path / "sub" / "b.bin").read_bytes() == data
+
+
+def test_cancelled(tmp_path: Path) -> None:
+    """A cancelled finish puts nothing in place and keeps what is there."""
+    assembly = assembly_of(tmp_path, LARGE)
+    carry_all(assembly, LARGE)
+    cancelled = threading.Event()
+    cancelled.set()
+    assert assembly.finish(cancelled) is None
+    assert not (tmp_path / "model.bin").exists()
+    assert assembly.kept_bytes == len(LARGE)
+
+
+def test_where_to_ask(tmp_path: Path) -> None:
+    """A hub is asked where once, until the place is stale; the end of a redirect is remembered; turns go round."""
+    assembly = assembly_of(tmp_path, SMALL)
+    assert [assembly.where().url for _ in range(2)] == ["https://one.test/1"] * 2
+    assembly.learned(Location("https://cdn.test/x", "https://one.test:443"))
+    assert assembly.where().url == "https://cdn.test/x"
+    assembly.forget()
+    assert assembly.where().url == "https://one.test/2"
+    assembly.turn += 1
+    assembly.forget()
+    assert (assembly.source.hub, assembly.where().url) == ("two", "https://two.test/1")
+    assembly.turn += 1
+    assert assembly.source.hub == "one"

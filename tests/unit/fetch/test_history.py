@@ -1,0 +1,62 @@
+"""Where past fetches went."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from internlm_setup.core.files import CannotWrite
+from internlm_setup.fetch.history import MOST_ENTRIES, find, remember
+
+
+def test_found_again(tmp_path: Path) -> None:
+    """The newest folder of each name is found, whatever its characters."""
+    remember(tmp_path / "state", "chat-7b", Path("/old"))
+    remember(tmp_path / "state", "模型", Path("/盘/模型"))
+    remember(tmp_path / "state", "chat-7b", Path("/new"))
+    assert find(tmp_path / "state", "chat-7b") == Path("/new")
+    assert find(tmp_path / "state", "模型") == Path("/盘/模型")
+    assert find(tmp_path / "state", "other") is None
+
+
+def test_folder_that_is_no_utf8(tmp_path: Path) -> None:
+    """A folder whose name is not valid UTF-8, as Linux allows, is remembered as it is."""
+    folder = Path(os.fsdecode(b"/data/caf\xe9"))
+    remember(tmp_path, "chat-7b", folder)
+    assert find(tmp_path, "chat-7b") == folder
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+def test_damaged_list(tmp_path: Path, text: bytes) -> None:
+    """A damaged list is an empty one; the next fetch begins it anew."""
+    (tmp_path / "fetches.json").write_bytes(text)
+    assert find(tmp_path, "chat-7b") is None
+    remember(tmp_path, "chat-7b", Path("/new"))
+    assert find(tmp_path, "chat-7b") == Path("/new")
+
+
+def test_the_list_ends_somewhere(tmp_path: Path) -> None:
+    """The oldest names are forgotten; a name that is fetched again counts as new."""
+    remember(tmp_path, "first", Path("/first"))
+    remember(tmp_path, "second", Path("/second"))
+    remember(tmp_path, "first", Path("/first"))
+    for n in range(MOST_ENTRIES - 1):
+        remember(tmp_path, f"model-{n}", Path("/x"))
+    assert find(tmp_path, "second") is None
+    assert find(tmp_path, "first") == Path("/first")
+
+
+def test_for_the_owner_only(tmp_path: Path) -> None:
+    """What somebody fetched is nobody else's business."""
+    remember(tmp_path, "chat-7b", Path("/new"))
+    assert (tmp_path / "fetches.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_cannot_be_written(tmp_path: Path) -> None:
+    """A state folder that cannot be written is the system's refusal, for the caller to weigh."""
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(CannotWrite):
+        remember(tmp_path / "state", "chat-7b", Path("/new"))
+    assert find(tmp_path / "state", "chat-7b") is None
