@@ -81,7 +81,7 @@ def test_lines_without_a_terminal() -> None:
         "org/model at hub: 24.0 MiB in 3 files, 2.0 MiB already here",
         "2.0 MiB of 24.0 MiB",
         "warning: take care",
-        "warning: `a.bin`: the connection was reset",
+        "warning: `a.bin` failed; the rest goes on, the reason is told at the end",
     ]
     assert text(out.stdout) == ""
 
