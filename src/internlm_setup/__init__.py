@@ -80,7 +80,7 @@ def fetch(
     )
     request = service.Request(
         model=model,
-        sources=() if settings.source == "auto" else tuple(settings.source.split(",")),
+        sources=settings.sources,
         revision=revision,
         include=tuple(include),
         exclude=tuple(exclude),

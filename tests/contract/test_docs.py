@@ -53,11 +53,7 @@ for line in sys.stdin.read().splitlines():
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 each_pair = pytest.mark.parametrize("chinese", PAIRS, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-@cache
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
+text_of = cache(partial(Path.read_text, encoding="utf-8"))
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -136,11 +132,11 @@ def headings(page: Path) -> set[str]:
 @each_page
 def test_every_page_is_reachable(page: Path) -> None:
     """Some other page links to it, so nobody has to guess that it exists."""
-    others = [other for other in PAGES if other != page]
     linked = {
         (other.parent / target.partition("#")[0]).resolve()
-        for other in others
+        for other in PAGES
         for target in re.findall(r"\]\(([^)\s]+)\)", prose(other))
+        if other != page
     }
     assert page.name == "README.md" or page.resolve() in linked
 

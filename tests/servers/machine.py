@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,10 @@ class Machine:
         """The events of one kind that the last fetch told."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
-        """Start the installed command here."""
+    def start(self, *words: str, prefix: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
+        """Start the installed command here, through another program if `prefix` names one."""
         return subprocess.Popen(
-            [*installed_command(), *words],
+            [*prefix, *installed_command(), *words],
             env={**self.env, **variables},
             cwd=self.cwd,
             stdin=subprocess.DEVNULL,
@@ -124,16 +125,43 @@ class Machine:
             encoding="utf-8",
         )
 
-    def run(self, *words: str, timeout_s: float = 50, **variables: str) -> Done:
+    def run(self, *words: str, timeout_s: float = 50, prefix: Sequence[str] = (), **variables: str) -> Done:
         """Run the installed command here to its end."""
         started_s = time.monotonic()
-        with self.start(*words, **variables) as child:
+        with self.start(*words, prefix=prefix, **variables) as child:
             try:
                 out, err = child.communicate(timeout=timeout_s)
             except BaseException:
                 child.kill()
                 raise
         return Done(child.returncode, out, err, time.monotonic() - started_s)
+
+    def run_on_terminal(
+        self, *words: str, prefix: Sequence[str] = (), **variables: str
+    ) -> tuple[list[float], str, int]:
+        """Run the installed command on a terminal of 80 columns.
+
+        Returns:
+            When it began and when each piece of output came, all that was shown, and the exit code.
+        """
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        times_s, shown = [time.monotonic()], b""
+        command = [*prefix, *installed_command(), *words]
+        env = {**self.env, **variables}
+        with subprocess.Popen(command, env=env, cwd=self.cwd, stdin=its, stdout=its, stderr=its) as child:
+            os.close(its)
+            with contextlib.suppress(OSError):  # the terminal's end
+                while block := os.read(ours, 1 << 16):
+                    times_s.append(time.monotonic())
+                    shown += block
+            os.close(ours)
+        return times_s, shown.decode(), child.returncode
 
     def files(self, folder: str = MODEL) -> dict[str, bytes]:
         """The files under their final names, ours left out."""

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from typing import ClassVar
 
-from internlm_setup.core.text import Language, Text
+from internlm_setup.core.text import Language, Text, printable
 
 
 class ExitCode(IntEnum):
@@ -57,7 +57,8 @@ class SetupError(Exception):
         return None if self.hint is None else self.hint.of(language, self._words(language))
 
     def _words(self, language: Language) -> dict[str, object]:
-        return {k: v.of(language) if isinstance(v, Text) else v for k, v in self.details().items()}
+        words = {k: v.of(language) if isinstance(v, Text) else v for k, v in self.details().items()}
+        return {k: printable(v) if isinstance(v, str) else v for k, v in words.items()}
 
     def __str__(self) -> str:
         return self.message()

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from internlm_setup.core.errors import WriteError
+from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 REASONS = {
@@ -41,6 +41,38 @@ class CannotWrite(WriteError):
     reason: Text
 
 
+@dataclass(eq=False)
+class CannotRead(NotFoundError):
+    """The operating system refused a read."""
+
+    code = "core.cannot-read"
+    text = Text(en="cannot read `{path}`: {reason}", zh="无法读取 `{path}`：{reason}")
+    hint = Text(
+        en="look at it with `ls -l {path}`, then run the same command again",
+        zh="请用 `ls -l {path}` 查看，然后重新运行同一条命令",
+    )
+    path: str
+    reason: Text
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an `OSError` inside into `CannotRead` for this path.
+
+    Raises:
+        CannotRead: With a reason in both languages.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CannotRead(str(path), _reason(error)) from error
+
+
+def _reason(error: OSError) -> Text:
+    words = error.strerror or str(error)
+    return REASONS.get(error.errno or 0, Text(en=words, zh=words))
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn an `OSError` inside into `CannotWrite` for this path.
@@ -51,9 +83,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        words = error.strerror or str(error)
-        reason = REASONS.get(error.errno or 0, Text(en=words, zh=words))
-        raise CannotWrite(str(path), reason) from error
+        raise CannotWrite(str(path), _reason(error)) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
@@ -171,14 +171,14 @@ class Network:
         """Return a urllib3 manager for this URL's way out (direct or proxied), without retries or redirects."""
         import urllib3
 
-        timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S * 2, read=ANSWER_PATIENCE_S)
+        timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S, read=ANSWER_PATIENCE_S)
         proxy = self.proxy_for(url)
         if proxy is None:
             return urllib3.PoolManager(
                 maxsize=connections, timeout=timeout, retries=False, ssl_context=self.ssl_context()
             )
         login = urlsplit(proxy)
-        auth = f"{login.username}:{login.password or ''}" if login.username else None
+        auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
         return urllib3.ProxyManager(
             proxy,
             maxsize=connections,

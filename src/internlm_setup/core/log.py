@@ -39,7 +39,7 @@ _SECRETS = (
     re.compile(r"(\bms-)[0-9a-fA-F]{8}-[0-9a-fA-F-]{8,}"),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"),
     # A signed address: everything after the question mark can be replayed, so all of it goes.
-    re.compile(r"(?i)(\?)[^\s'\"<>]*(?:signature|x-amz-|x-oss-|token|credential)[^\s'\"<>]*"),
+    re.compile(r"(?i)(\?)[^\s'\"<>]*(?:signature|auth_key|x-amz-|x-oss-|token|credential)[^\s'\"<>]*"),
     re.compile(r"""(?i)((?:token|secret|password|passwd|api_?key|_sk|_ak)['"]?\s*[:=]\s*['"]?)[^\s'",;&]+"""),
 )
 

@@ -91,6 +91,12 @@ class Settings:
         return str(self["source"].value)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The hubs that were named, in order of preference; empty for `auto`."""
+        named = tuple(part.strip() for part in self.source.split(","))
+        return () if named == ("auto",) else named
+
+    @property
     def jobs(self) -> int:
         """Connections in all."""
         return int(self["jobs"].value or 0)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-_PASSWORD = re.compile(r"(://[^\s/:@]*:)\S*(?=@)")
+_PASSWORD = re.compile(r"((?:://|^(?!\w+://))[^\s/:@]*:)\S*(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,8 @@ def human_size(count_bytes: float) -> str:
 def without_password(url: str) -> str:
     """Return an address that is safe to show; a password may hold any character, `@` and `/` too."""
     return _PASSWORD.sub(r"\1***", url)
+
+
+def printable(words: str) -> str:
+    """Return words that cannot move the cursor or colour a terminal: what a server says is not trusted."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in words)

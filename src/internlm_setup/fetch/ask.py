@@ -78,15 +78,12 @@ def ask_first(
     if len(questions) == 1:
         return questions[0], ask(questions[0], tell, clock)
     answers: queue.SimpleQueue[tuple[int, Snapshot | BaseException]] = queue.SimpleQueue()
-    telling = threading.Lock()
-
-    def tell_one(event: events.Event) -> None:
-        with telling:
-            tell(event)
+    over = threading.Event()
+    say = events.one_at_a_time(lambda event: None if over.is_set() else tell(event))
 
     def run(index: int) -> None:
         try:
-            answers.put((index, ask(questions[index], tell_one, clock)))
+            answers.put((index, ask(questions[index], say, clock)))
         except BaseException as error:  # noqa: BLE001  # raised again below
             answers.put((index, error))
 
@@ -104,6 +101,7 @@ def ask_first(
         except queue.Empty:
             continue
         got[index] = answer
+    over.set()  # whoever is late is not listened to
     return _first(questions, got)
 
 
@@ -113,7 +111,9 @@ def _first(questions: Sequence[Question], got: dict[int, Snapshot | BaseExceptio
         answer = got[index]
         if isinstance(answer, Snapshot):
             return questions[index], answer
-        if not isinstance(answer, SetupError):
+        if isinstance(answer, SetupError):
+            failures.append(answer)
+    for answer in got.values():
+        if isinstance(answer, BaseException) and not isinstance(answer, SetupError):
             raise answer
-        failures.append(answer)
     raise SeveralErrors(failures)

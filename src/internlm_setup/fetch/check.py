@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from internlm_setup.core.parallel import each
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import NoManifest
 from internlm_setup.fetch.transfer.manifest import Entry, Manifest, read_manifest
@@ -57,11 +57,7 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     missing = tuple(e.path for e in manifest.files if not (folder / e.path).is_file())
     here = [e for e in manifest.files if e.path not in set(missing)]
 
-    telling, cancelled = threading.Lock(), threading.Event()
-
-    def say(event: events.Event) -> None:
-        with telling:
-            tell(event)
+    say, cancelled = events.one_at_a_time(tell), threading.Event()
 
     def is_bad(entry: Entry) -> bool:
         if (folder / entry.path).stat().st_size != entry.size_bytes:
@@ -80,12 +76,10 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     size_bytes = sum(e.size_bytes for e in here)
     say(events.Planned(manifest.repo, manifest.hub, len(here), size_bytes, 0))
 
-    with ThreadPoolExecutor(HASHERS) as hashers:
-        try:
-            verdicts = list(hashers.map(is_bad, here))
-        except BaseException:  # Ctrl-C must not wait for the rest of a large file
-            cancelled.set()
-            raise
+    try:
+        verdicts = each(is_bad, here, HASHERS)
+    finally:
+        cancelled.set()  # Ctrl-C must not leave anybody reading a large file
     bad = tuple(e.path for e, differs in zip(here, verdicts, strict=True) if differs)
     unverified = tuple(e.path for e in manifest.files if e.proof == "none")
     return Report(folder, manifest, bad, missing, unverified)

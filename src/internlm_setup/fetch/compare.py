@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from internlm_setup.core.errors import SetupError
+from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Question, ask
@@ -47,9 +47,8 @@ def compare(model: Model, world: World, tell: events.Listener, *, ask_hubs: bool
     asked: Mapping[str, Snapshot | SetupError] = {}
     if ask_hubs:
         todo = {q.hub.id: q for q in questions(wanted, world, (), None)}
-        with ThreadPoolExecutor(len(todo)) as pool:
-            answers = pool.map(partial(_answer, tell=tell, world=world), todo.values())
-            asked = dict(zip(todo, answers, strict=True))
+        answer = partial(_answer, tell=events.one_at_a_time(tell), world=world)
+        asked = dict(zip(todo, each(answer, todo.values(), len(todo)), strict=True))
     first = next((a for a in asked.values() if isinstance(a, Snapshot)), None)
     order = dict.fromkeys(h for h in (*world.auto, *wanted.ids) if h in wanted.ids)
     return tuple(_standing(h, wanted.ids[h], asked.get(h), first, world) for h in order)

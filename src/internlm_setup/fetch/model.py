@@ -24,12 +24,15 @@ class RemoteFile:
         size_bytes: None when the hub does not say.
         sha256: Lower-case hex of the content, or None.
         git_sha1: Lower-case hex of the git blob hash of the content, or None (a pointer's hash is not one).
+        etag: The server's own tag of these bytes, for a hub that publishes no hash; it proves nothing, but another
+            one means other bytes.
     """
 
     path: str
     size_bytes: int | None
     sha256: str | None = None
     git_sha1: str | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.errors import FileInTheWay, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, FileInTheWay, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.manifest import (
     Entry,
@@ -151,7 +151,8 @@ def _resolve(request: Request, world: World, tell: events.Listener) -> _Target:
     folder = layouts.get(request.layout).folder(
         None if request.to is None else world.cwd / request.to,
         world.cwd,
-        Path(world.env.get("XDG_CACHE_HOME") or world.home / ".cache"),
+        world.home,
+        world.env,
         snapshot.repo,
         snapshot.revision,
     )
@@ -183,7 +184,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
     contents = _contents(made.hub, snapshot, made.found.missing)
-    witness = _witness(made, world) if any(c.sha256 is None and c.git_sha1 is None for c in contents) else None
+    witness = _witness(made, world) if any(not c.has_hash for c in contents) else None
     options = Options(
         jobs=request.jobs,
         limit=RateLimit(request.limit_rate_bytes_per_s, world.clock),
@@ -195,6 +196,10 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     _raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
     entries = _still_true(finished, store, snapshot)
+    recorded_paths = {e.path for e in entries}
+    for file in made.files:
+        if file.path not in recorded_paths:
+            raise ChangedMeanwhile(str(made.folder / file.path))
     recorded = Manifest(made.wanted.name, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit, entries)
     write_manifest(store.state, recorded)
     try:
@@ -223,6 +228,7 @@ def _contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list
             git_sha1=same[0].git_sha1,
             paths=tuple(f.path for f in same),
             sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0])),),
+            etag=same[0].etag,
         )
         for key, same in groups.items()
     ]

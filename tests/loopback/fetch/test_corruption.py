@@ -41,9 +41,7 @@ def test_the_envelope_has_both_hashes(machine: Machine, hub: HubServer) -> None:
 
 
 @pytest.mark.parametrize("path", [SHARD, SMALL])
-def test_a_bit_flipped_once_heals(
-    machine: Machine, hub: HubServer, model: Mapping[str, bytes], path: str
-) -> None:
+def test_a_bit_flipped_once_heals(machine: Machine, hub: HubServer, model: Mapping[str, bytes], path: str) -> None:
     flip = hub.faults.add(Fault("flip", path, times=1))
     result = machine.fetch(source="huggingface")
     assert (machine.files(), hub.faults.struck(flip)) == (model, 1)

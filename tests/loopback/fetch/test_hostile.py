@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import SetupError
+from internlm_setup.playground import open_playground
 from internlm_setup.playground.door import MODEL_IDS
 from internlm_setup.playground.hub import Entry, HubServer, Repository
 from servers.machine import MODEL, Machine
@@ -85,10 +86,20 @@ def test_an_absurd_value_is_refused(
     assert entry.path in error.message("en")
 
 
-def test_a_hundred_thousand_entries_are_refused(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
-    serve(hub, tmp_path / "served", *(Entry(f"f{n}", 1, SHA256, SHA1) for n in range(100_000)))
-    error = refused(machine, "modelscope")
+def test_a_hundred_thousand_entries_are_refused(tmp_path: Path) -> None:
+    with open_playground(weights_bytes=1 << 20, page_size=200_000) as hub:
+        machine = Machine(tmp_path, hub.environment())
+        serve(hub, tmp_path / "served", *(Entry(f"f{n}", 1, SHA256, SHA1) for n in range(100_000)))
+        error = refused(machine, "huggingface")
     assert (error.code, "100001 entries" in error.message("en")) == ("fetch.hostile-listing", True)
+
+
+def test_a_folder_that_modelscope_lists_in_part_is_refused(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
+    """It sends the first 3000 entries and calls that success."""
+    serve(hub, tmp_path / "served", *(Entry(f"sub/f{n}", 1, SHA256, SHA1) for n in range(3001)))
+    error = refused(machine, "modelscope")
+    assert (error.code, int(error.exit_code)) == ("fetch.bad-answer", 76)
+    assert "a folder holds more files than its listing can show" in error.message("en")
 
 
 def test_the_command_names_the_entry(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
@@ -102,9 +113,7 @@ def test_the_command_names_the_entry(machine: Machine, hub: HubServer, tmp_path:
     )
 
 
-def test_a_link_at_the_destination_is_not_followed_out_of_it(
-    machine: Machine, hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_link_at_the_destination_is_not_followed_out_of_it(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     folder = tmp_path / "served"

@@ -39,7 +39,7 @@ def arrived(machine: Machine, result: FetchResult) -> dict[str, bytes]:
 def test_every_hub_gives_the_same_bytes(machine: Machine, model: Mapping[str, bytes], source: str) -> None:
     result = machine.fetch(source=source)
     assert arrived(machine, result) == model
-    assert result.hub == (source.split(",")[0] or "modelscope")
+    assert result.hub == (source.split(",", maxsplit=1)[0] or "modelscope")
     assert result.unverified == ()
 
 

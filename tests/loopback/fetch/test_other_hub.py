@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from internlm_setup.playground.hub import HubServer
+from internlm_setup.playground import make_standin
+from internlm_setup.playground.hub import HubServer, Repository
 from servers.machine import MODEL, Machine
 
 pytestmark = pytest.mark.loopback
@@ -45,28 +47,38 @@ class MyLab:
 HUB = MyLab
 '''
 METADATA = "Metadata-Version: 2.1\nName: mylab-hub\nVersion: 1.0\n"
-MODELS = f"""
-mylab-model:
-"""
+ASK_HUBS = "import internlm_setup; print(*internlm_setup.hubs())"
 
 
 @pytest.fixture
-def with_mylab(machine: Machine, hub: HubServer, tmp_path: Path) -> dict[str, str]:
-    """An installed distribution: a module and its metadata on the path."""
+def with_mylab(hub: HubServer, tmp_path: Path) -> dict[str, str]:
+    """An installed distribution: a module and its metadata on the path; and the model it serves."""
     site = tmp_path / "site"
     info = site / "mylab_hub-1.0.dist-info"
     info.mkdir(parents=True)
     (site / "mylab_hub.py").write_text(MYLAB, encoding="utf-8")
     (info / "METADATA").write_text(METADATA, encoding="utf-8")
     (info / "entry_points.txt").write_text("[internlm_setup.hubs]\nmylab = mylab_hub:MyLab\n", encoding="utf-8")
+    served = make_standin(tmp_path / "served", weights_bytes=8 << 20)
+    hub.add(Repository({"modelscope": "internlm/internlm-chat-7b"}, served))
     return {"PYTHONPATH": str(site), "MYLAB_ENDPOINT": hub.url}
 
 
-REPO = "Shanghai_AI_Laboratory/internlm-chat-7b"
-
-
 def test_fetch_from_it(machine: Machine, with_mylab: dict[str, str], model: Mapping[str, bytes]) -> None:
-    done = machine.run("fetch", "lab/thing", "--source", "mylab", "--json", **with_mylab)
-    assert done.code == 66, done.err  # asked, and it has no such model
-    done = machine.run("fetch", f"{REPO}", "--source", "mylab", "--json", **with_mylab)
-    assert done.code == 0, done.err
+    done = machine.run("fetch", MODEL, "--source", "mylab", "--json", **with_mylab)
+    assert (done.code, machine.files()) == (0, model), done.err
+    data = json.loads(done.out)["data"]
+    assert (data["hub"], {f["proof_from"] for f in data["files"]}) == ("mylab", {"mylab"})
+
+
+def test_it_is_among_the_hubs(machine: Machine, with_mylab: dict[str, str]) -> None:
+    program = [sys.executable, "-c", ASK_HUBS]
+    env = {**machine.env, **with_mylab}
+    said = subprocess.run(program, env=env, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["huggingface", "modelscope", "openxlab", "mylab"]
+
+
+def test_without_it_the_known_hubs_are_named(machine: Machine) -> None:
+    done = machine.run("fetch", MODEL, "--source", "mylab")
+    assert (done.code, done.out) == (66, "")
+    assert "error: no hub is called `mylab`\n\n`--source` takes auto, " in done.err

@@ -83,8 +83,7 @@ def test_a_signal_keeps_what_came_and_names_the_command(
     stopped, out, err = stop_after(machine, slow, total // 2, number)
     assert (stopped, out) == (code, "")
     assert err.endswith(
-        f"error: stopped by {name}\n\n"
-        f"the same command goes on: `internlm-setup fetch {MODEL} --source huggingface`\n"
+        f"error: stopped by {name}\n\nthe same command goes on: `internlm-setup fetch {MODEL} --source huggingface`\n"
     )
     slow.faults.throttle()
     result = machine.fetch(source="huggingface")
@@ -92,9 +91,7 @@ def test_a_signal_keeps_what_came_and_names_the_command(
     assert 0 < result.received_bytes <= total - total // 2 + SLACK_PER_STOP
 
 
-def test_begun_at_one_hub_continued_at_another(
-    machine: Machine, slow: HubServer, model: Mapping[str, bytes]
-) -> None:
+def test_begun_at_one_hub_continued_at_another(machine: Machine, slow: HubServer, model: Mapping[str, bytes]) -> None:
     """The weights' partial files are named by their sha256, which both hubs publish."""
     total = sum(map(len, model.values()))
     stop_after(machine, slow, total // 2, signal.SIGKILL)

@@ -42,9 +42,7 @@ def secrets_in_files(root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("source", SECRETS)
-def test_the_hub_gets_its_own_token_and_nothing_else_does(
-    machine: Machine, hub: HubServer, source: str
-) -> None:
+def test_the_hub_gets_its_own_token_and_nothing_else_does(machine: Machine, hub: HubServer, source: str) -> None:
     """No other hub, no CDN, no redirect's target, no terminal, no file but the vendor's own."""
     hub.faults.add(Fault("elsewhere", "pytorch_model-0000[12]*"))
     done = run(machine, source, "-v")
@@ -87,9 +85,7 @@ def test_no_token_is_in_the_stream_of_events(machine: Machine) -> None:
         pytest.param("openxlab", 403, marks=pytest.mark.full),
     ],
 )
-def test_no_token_is_in_an_error_or_in_the_log(
-    machine: Machine, hub: HubServer, source: str, status: int
-) -> None:
+def test_no_token_is_in_an_error_or_in_the_log(machine: Machine, hub: HubServer, source: str, status: int) -> None:
     hub.faults.add(Fault("server-error", hub=source, where=frozenset({"file", "content"}), status=status))
     done = run(machine, source, "-v")
     assert done.code in {66, 69, 75, 77}

@@ -21,7 +21,6 @@ from internlm_setup.fetch.transfer.store import Store
 LARGE = bytes(range(256)) * 4096 * 10  # 10 MiB: three pieces
 SMALL = b"small content"
 RUN = threading.Event()
-NO_ENTRY = Entry("", 0, "", None, 0, "none", None, "")
 
 
 def locator(hub: str) -> Callable[[], Location]:
@@ -66,6 +65,23 @@ def carry(assembly: Assembly, piece: Piece, data: bytes, count: int | None = Non
     assembly.give_back(piece)
 
 
+def finish(assembly: Assembly) -> list[Entry]:
+    """Verify and put in place; each entry must be told before its file is there."""
+    told: list[Entry] = []
+
+    def tell(entry: Entry) -> None:
+        assert not (assembly.store.folder / entry.path).exists()
+        told.append(entry)
+
+    assert assembly.finish(tell, RUN) == told
+    return told
+
+
+def unwanted(entry: Entry) -> None:
+    """Refuse to be told anything."""
+    raise AssertionError(entry.path)
+
+
 def carry_all(assembly: Assembly, data: bytes) -> None:
     """Bring everything."""
     while (piece := assembly.take()) is not None:
@@ -94,7 +110,7 @@ def test_pieces_lost_and_found(tmp_path_factory: pytest.TempPathFactory, data: s
     assert kept == asked
     carry_all(assembly, LARGE)
     assert assembly.complete
-    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    (entry,) = finish(assembly)
     assert (folder / "model.bin").read_bytes() == LARGE
     assert (entry.sha256, entry.git_sha1, entry.proof) == (sha256(LARGE), git_sha1(LARGE), "sha256")
 
@@ -107,7 +123,7 @@ def test_goes_on_in_the_next_run(tmp_path: Path) -> None:
     first.partial.close()
     second = assembly_of(tmp_path, LARGE)
     assert (second.take(), second.complete, second.kept_bytes) == (None, True, len(LARGE))
-    assert second.finish(RUN) is not None
+    finish(second)
 
 
 def test_small_content_stays_in_memory(tmp_path: Path) -> None:
@@ -119,7 +135,7 @@ def test_small_content_stays_in_memory(tmp_path: Path) -> None:
     assert (assembly.kept_bytes, assembly.complete) == (0, False)
     assert not (tmp_path / ".internlm-setup").exists()
     carry_all(assembly, SMALL)
-    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    (entry,) = finish(assembly)
     assert (tmp_path / "model.bin").read_bytes() == SMALL
     assert entry.unchanged(tmp_path)
 
@@ -130,7 +146,7 @@ def test_sizes_at_the_border(tmp_path: Path, size: int) -> None:
     data = b"x" * size
     assembly = assembly_of(tmp_path, data)
     carry_all(assembly, data)
-    assert assembly.finish(RUN) is not None
+    finish(assembly)
     assert (tmp_path / "model.bin").read_bytes() == data
 
 
@@ -143,7 +159,7 @@ def test_unknown_size(tmp_path: Path, data: bytes) -> None:
     assert (piece.start, piece.end, assembly.take()) == (0, None, None)
     carry(assembly, piece, data)
     assert assembly.complete
-    (entry,) = assembly.finish(RUN) or [NO_ENTRY]
+    (entry,) = finish(assembly)
     assert (entry.size_bytes, entry.git_sha1, entry.proof) == (len(data), git_sha1(data), "none")
     assert entry.proof_from is None
 
@@ -165,7 +181,7 @@ def test_a_server_without_ranges(tmp_path: Path) -> None:
     assert assembly.partial is not None
     assembly.partial.record(0, 2 << 20)
     carry(assembly, whole, LARGE)
-    assert assembly.finish(RUN) is not None
+    finish(assembly)
     assert (tmp_path / "model.bin").read_bytes() == LARGE
 
 
@@ -179,7 +195,7 @@ def test_corrupt(tmp_path: Path, data: bytes, sha: str | None, git: str | None, 
     assembly = assembly_of(tmp_path, data, sha=sha, git=git)
     carry_all(assembly, data)
     with pytest.raises(HashMismatch) as caught:
-        assembly.finish(RUN)
+        finish(assembly)
     error = caught.value
     assert (error.path, error.hub, error.kind, set(error.expected)) == ("model.bin", "one", kind, {"0"})
     assert error.actual == (sha256(data) if kind == "sha256" else git_sha1(data))
@@ -193,7 +209,7 @@ def test_several_paths(tmp_path: Path, data: bytes) -> None:
     """A content that is listed under several names is fetched once and put under each."""
     assembly = assembly_of(tmp_path, data, "a.bin", "sub/b.bin")
     carry_all(assembly, data)
-    entries = assembly.finish(RUN) or []
+    entries = finish(assembly)
     assert [e.path for e in entries] == ["a.bin", "sub/b.bin"]
     assert all(e.unchanged(tmp_path) for e in entries)
     assert (tmp_path / "sub" / "b.bin").read_bytes() == data
@@ -205,7 +221,7 @@ def test_cancelled(tmp_path: Path) -> None:
     carry_all(assembly, LARGE)
     cancelled = threading.Event()
     cancelled.set()
-    assert assembly.finish(cancelled) is None
+    assert assembly.finish(unwanted, cancelled) is None
     assert not (tmp_path / "model.bin").exists()
     assert assembly.kept_bytes == len(LARGE)
 

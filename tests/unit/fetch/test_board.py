@@ -46,7 +46,7 @@ def test_pieces_in_order(tmp_path: Path) -> None:
     pieces = [board.next_piece(), board.next_piece()]
     assert [p.assembly.content.paths for p in pieces if p] == [("f0",), ("f1",)]
     assert told == [events.FileStarted("f0", 3, 0), events.FileStarted("f1", 3, 0)]
-    assert [a.content.key for a in board.active()] == ["k0", "k1"]
+    assert board.growing() == []
 
 
 def test_nothing_to_do() -> None:
@@ -163,3 +163,35 @@ def test_failed_only_once(tmp_path: Path) -> None:
     board.fail(assembly, GONE)
     board.fail(assembly, FULL)
     assert (assembly.error, board.fatal, len(told)) == (GONE, None, 1)
+
+
+def test_growing_files(tmp_path: Path) -> None:
+    """The partial files that more is coming for are known: they are synced now and then."""
+    (large,) = assemblies_in(tmp_path, 1, size_bytes=1 << 20)
+    board, _ = board_of([large])
+    piece = board.next_piece()
+    assert piece is not None
+    assert board.growing() == [large.partial]
+    piece.at = 1 << 20
+    large.give_back(piece)
+    assert board.growing() == []
+
+
+def test_asked_to_pause(tmp_path: Path) -> None:
+    """While a server has asked us to wait nothing is handed out; a shorter wait does not end a longer one."""
+    clock = StillClock()
+    board = Board(assemblies_in(tmp_path, 1), events.ignore, clock)
+    board.pause(60)
+    board.pause(0)
+    board.pause(5)
+    got: list[object] = []
+    waiting = threading.Thread(target=lambda: got.append(board.next_piece()))
+    waiting.start()
+    clock.seconds += 30
+    with board.changed:
+        board.changed.notify_all()
+    waiting.join(timeout=0.1)
+    assert got == []
+    clock.seconds += 31
+    waiting.join(timeout=20)
+    assert len(got) == 1

@@ -86,6 +86,15 @@ def test_one_damaged_byte_after_a_power_cut(history: list[Step], data: st.DataOb
     assert within(decode(bytes(damaged), ME, "another boot"), recorded(synced))
 
 
+@given(st.lists(written | st.none(), min_size=1, max_size=12), st.data())
+def test_what_follows_damage_does_not_count(history: list[Step], data: st.DataObject) -> None:
+    """Records behind a damaged one are not believed: where one is wrong, the rest may be another file's."""
+    damaged = bytearray(journal_of(history))
+    record = data.draw(st.integers(0, len(history) - 1))
+    damaged[len(head()) + record * RECORD_BYTES + data.draw(st.integers(0, RECORD_BYTES - 1))] ^= 0x10
+    assert list(decode(bytes(damaged), ME, BOOT)) == recorded(history[:record])
+
+
 @given(steps, st.binary(max_size=100))
 def test_rubbish_at_the_end(history: list[Step], rubbish: bytes) -> None:
     """Whatever else a crash leaves behind the last record, zeros included, adds nothing."""

@@ -10,7 +10,7 @@ from internlm_setup.core.errors import ExitCode
 from internlm_setup.fetch import layouts
 from internlm_setup.fetch.errors import UnknownLayout
 
-CWD, CACHE, TO = Path("/work"), Path("/home/me/.cache"), Path("/data/models")
+CWD, HOME, TO = Path("/work"), Path("/home/me"), Path("/data/models")
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,15 @@ CWD, CACHE, TO = Path("/work"), Path("/home/me/.cache"), Path("/data/models")
 )
 def test_folders(layout: str, to: Path | None, revision: str, expected: str) -> None:
     """`--to` is the folder itself, or the vendor's cache folder; the default needs no question."""
-    found = layouts.get(layout).folder(to, CWD, CACHE, "lab/internlm-chat-7b", revision)
+    found = layouts.get(layout).folder(to, CWD, HOME, {}, "lab/internlm-chat-7b", revision)
     assert found == Path(expected)
+
+
+def test_modelscopes_own_variable_moves_its_cache() -> None:
+    """MODELSCOPE_CACHE is obeyed, as ModelScope's library does."""
+    env = {"MODELSCOPE_CACHE": "/data/cache"}
+    found = layouts.get("modelscope-cache").folder(None, CWD, HOME, env, "lab/model", "master")
+    assert found == Path("/data/cache/models/lab--model/snapshots/master")
 
 
 def test_every_layout_says_what_it_is() -> None:
@@ -33,7 +40,7 @@ def test_every_layout_says_what_it_is() -> None:
     for name, layout in layouts.known().items():
         assert layout.id == name
         assert layout.title.en != layout.title.zh
-        assert layout.folder(None, CWD, CACHE, "lab/model", "main").is_absolute()
+        assert layout.folder(None, CWD, HOME, {}, "lab/model", "main").is_absolute()
 
 
 def test_unknown_layout() -> None:

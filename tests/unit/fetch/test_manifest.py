@@ -204,6 +204,13 @@ def test_finished_survives_any_bytes(tmp_path_factory: pytest.TempPathFactory, r
     assert finished_after(state) == {"a.bin": ONE}
 
 
+def test_line_breaks_that_json_leaves_alone(tmp_path: Path) -> None:
+    """A name may hold what Unicode, but not JSON, takes for a line's end."""
+    entry = replace(ONE, path="a\u2028b\x85c")
+    Finished(tmp_path, []).add(entry)
+    assert finished_after(tmp_path) == {entry.path: entry}
+
+
 def test_wrong_types_in_a_line(tmp_path: Path) -> None:
     """A line that is JSON and no entry is passed over too."""
     lines: list[object] = [{**asdict(ONE), "size_bytes": "3"}, [], None, {"path": "a.bin"}]

@@ -154,6 +154,7 @@ def test_long_names_are_shortened() -> None:
         ("stra\u00dfe", "STRASSE"),
         ("\u0390", "\u0399\u0308\u0301"),
         ("\u212b", "a\u030a"),
+        ("x\u0345\u0301", "x\u0301\u0345"),
     ],
 )
 def test_collisions(one: str, other: str) -> None:
@@ -164,10 +165,9 @@ def test_collisions(one: str, other: str) -> None:
         assert second in error.entry or not second.isprintable()
 
 
-@given(st.text(st.characters(categories=["L", "M"]), min_size=1, max_size=6))
+@given(st.text(st.characters(categories=["L", "M"]), max_size=6).map("x{}".format).filter(str.isprintable))
 def test_case_and_normal_forms_collide(name: str) -> None:
     """A name without its case, and in either normal form, cannot stand beside itself."""
-    assume(name.isprintable())
     for other in (name.casefold(), unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
         assert refusal(name, other).reason.en.startswith("it differs from")
 

@@ -27,6 +27,18 @@ def fill(partial: Partial, start: int, end: int) -> None:
     partial.record(start, end)
 
 
+def commit(store: Store, partial: Partial, path: str) -> None:
+    """Give verified bytes their final name."""
+    target = store.target(path)
+    store.place(partial.seal(), target)
+    partial.forget_journal(target.parent)
+
+
+def put(store: Store, path: str, data: bytes) -> None:
+    """Do the same with a small file."""
+    store.place(store.write_small(data), store.target(path))
+
+
 def visible(folder: Path) -> list[str]:
     """Return what a person sees in the folder."""
     return sorted(p.name for p in folder.iterdir() if p.name != ".internlm-setup")
@@ -51,7 +63,7 @@ def test_resumed(tmp_path_factory: pytest.TempPathFactory, spans: list[list[int]
     for start, end in second.holes(0, SIZE):
         fill(second, start, end)
     assert (second.present_bytes, second.prefix_bytes) == (SIZE, SIZE)
-    second.commit(store.target("model.bin"))
+    commit(store, second, "model.bin")
     assert (store.folder / "model.bin").read_bytes() == WHOLE
 
 
@@ -61,7 +73,7 @@ def test_nothing_partial_is_visible(tmp_path: Path) -> None:
     partial = store.partial(KEY, SIZE)
     fill(partial, 0, SIZE)
     assert visible(tmp_path) == []
-    partial.commit(store.target("sub/model.bin"))
+    commit(store, partial, "sub/model.bin")
     assert (tmp_path / "sub" / "model.bin").read_bytes() == WHOLE
     assert waiting(store) == []
     store.tidy()
@@ -130,7 +142,7 @@ def test_unknown_size_starts_anew(tmp_path: Path) -> None:
     second = store.partial(KEY, None)
     assert second.present_bytes == 0
     fill(second, 0, 10)
-    second.commit(store.target("short.bin"))
+    commit(store, second, "short.bin")
     assert (tmp_path / "short.bin").read_bytes() == WHOLE[:10]
 
 
@@ -217,7 +229,7 @@ def test_link_that_stays_inside(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "b").symlink_to(tmp_path / "real" / "a")
     store = Store(tmp_path / "link")
-    store.put("b/file", b"x")
+    put(store, "b/file", b"x")
     assert (tmp_path / "real" / "a" / "file").read_bytes() == b"x"
 
 
@@ -227,7 +239,7 @@ def test_link_under_the_final_name(tmp_path: Path) -> None:
     store = Store(tmp_path / "here")
     store.folder.mkdir()
     (store.folder / "file").symlink_to(tmp_path / "mine")
-    store.put("file", b"new")
+    put(store, "file", b"new")
     assert (tmp_path / "mine").read_bytes() == b"mine"
     assert not (store.folder / "file").is_symlink()
 
@@ -237,7 +249,7 @@ def test_file_where_a_folder_is_needed(tmp_path: Path, path: str) -> None:
     """A file on the way down is named."""
     (tmp_path / "file").write_bytes(b"mine")
     with pytest.raises(CannotWrite, match="a file is where a folder is needed"):
-        Store(tmp_path).put(path, b"x")
+        put(Store(tmp_path), path, b"x")
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 
@@ -248,15 +260,15 @@ def test_folder_where_a_file_is_needed(tmp_path: Path) -> None:
     partial = store.partial(KEY, SIZE)
     fill(partial, 0, SIZE)
     with pytest.raises(CannotWrite, match="a folder is where a file is needed"):
-        partial.commit(store.target("model.bin"))
+        commit(store, partial, "model.bin")
     assert store.present_bytes(KEY, SIZE) == SIZE
 
 
 def test_second_names(tmp_path: Path) -> None:
     """One content under two names is copied: a change to one does not reach the other."""
     store = Store(tmp_path)
-    store.put("a/one", b"content")
-    store.duplicate("a/one", "b/two")
+    put(store, "a/one", b"content")
+    store.place(store.copy_of("a/one"), store.target("b/two"))
     (tmp_path / "a" / "one").write_bytes(b"changed")
     assert (tmp_path / "b" / "two").read_bytes() == b"content"
     assert waiting(store) == []
@@ -269,3 +281,51 @@ def test_tidy_keeps_what_waits(tmp_path: Path) -> None:
     store.partial(KEY, SIZE).close()
     store.tidy()
     assert waiting(store) == [f"{KEY}.bytes", f"{KEY}.pieces"]
+
+
+def test_forgotten(tmp_path: Path) -> None:
+    """What an earlier run left of a content can be dropped, and need not be there."""
+    store = Store(tmp_path)
+    store.forget(KEY)
+    partial = store.partial(KEY, SIZE)
+    fill(partial, 0, SIZE)
+    partial.close()
+    store.forget(KEY)
+    assert (waiting(store), store.present_bytes(KEY, SIZE)) == ([], 0)
+
+
+def test_killed_before_the_journal_went(tmp_path: Path) -> None:
+    """A journal that outlived its bytes, which have their final name, vouches for nothing."""
+    store = Store(tmp_path)
+    partial = store.partial(KEY, SIZE)
+    fill(partial, 0, SIZE)
+    store.place(partial.seal(), store.target("model.bin"))
+    assert waiting(store) == [f"{KEY}.pieces"]
+    assert store.present_bytes(KEY, SIZE) == 0
+    assert store.partial(KEY, SIZE).present_bytes == 0
+
+
+@pytest.mark.parametrize("place", [".internlm-setup", ".internlm-setup/partial"])
+def test_our_own_folder_is_no_link(tmp_path: Path, place: str) -> None:
+    """A link where our own folder goes is refused: what waits there must stay below the destination."""
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    elsewhere.mkdir()
+    (here / place).parent.mkdir(parents=True)
+    (here / place).symlink_to(elsewhere)
+    with pytest.raises(FileInTheWay), Store(here).locked():
+        pass
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_link_under_a_partial_name(tmp_path: Path) -> None:
+    """A link under the name of a waiting file is not followed."""
+    (tmp_path / "mine").write_bytes(b"mine")
+    store = Store(tmp_path / "here")
+    (store.state / "partial").mkdir(parents=True)
+    (store.state / "partial" / f"{KEY}.bytes").symlink_to(tmp_path / "mine")
+    with pytest.raises(CannotWrite):
+        store.partial(KEY, SIZE)
+    small = store.state / "partial" / f"small-{threading.get_ident()}"
+    small.symlink_to(tmp_path / "mine")
+    put(store, "file", b"new")
+    assert (tmp_path / "mine").read_bytes() == b"mine"

@@ -124,7 +124,7 @@ def fetch(
     settings = session.settings(source=source, jobs=jobs, limit_rate=limit_rate)
     request = service.Request(
         model=model,
-        sources=() if settings.source == "auto" else tuple(settings.source.split(",")),
+        sources=settings.sources,
         revision=revision,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),

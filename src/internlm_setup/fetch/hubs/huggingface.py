@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
 TITLE = "Hugging Face"
 LOGIN = "`hf auth login` (or HF_TOKEN)"
 TIMEOUT_S = 15.0
+LISTING_PATIENCE_S = 120.0
+MOST_ENTRIES = 200_000
 _CLIENT_LOCK = threading.Lock()
 
 
@@ -63,7 +66,7 @@ class HuggingFace:
             info = api.model_info(repo, revision=revision, timeout=TIMEOUT_S)
             commit = info.sha or revision
             tree = api.list_repo_tree(repo, recursive=True, revision=commit)
-            files = tuple(_remote_file(e) for e in tree if isinstance(e, RepoFile))
+            files = tuple(_remote_file(e) for e in islice(tree, MOST_ENTRIES) if isinstance(e, RepoFile))
         if not files:
             raise errors.RepositoryEmpty(TITLE, repo)
         snapshot = Snapshot(self.id, repo, revision, commit, files)
@@ -105,7 +108,8 @@ class HuggingFace:
 
         with _CLIENT_LOCK:
             before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
-            client = _client(type(_http.default_client_factory()), self._origin, self._network)
+            library = getattr(_http, "httpx2", None) or getattr(_http, "httpx")  # noqa: B009  # whichever it is built on
+            client = _client(library.Client, self._origin, self._network)
             set_client_factory(lambda: client)
             try:
                 yield
@@ -134,7 +138,7 @@ class HuggingFace:
             raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
         except vendor.HfHubHTTPError as error:
             raise self._refused(error, repo) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
 
     def _refused(self, error: Any, repo: str) -> SetupError:
@@ -148,10 +152,13 @@ class HuggingFace:
 
 def _client(base: Any, origin: str, network: Network) -> Any:
     """Make an HTTP client of the SDK's own library (httpx or httpx2) that keeps the token at home."""
+    give_up_s = time.monotonic() + LISTING_PATIENCE_S
 
     class Client(base):  # type: ignore[misc]
         def send(self, request: Any, **kwargs: Any) -> Any:
             host = request.url.host
+            if time.monotonic() > give_up_s:
+                raise unreachable(host, "time-out")
             request.headers["User-Agent"] = f"{network.user_agent} {request.headers.get('User-Agent', '')}"
             if origin_of(str(request.url)) != origin:
                 for name in ("Authorization", "Cookie"):
@@ -166,7 +173,10 @@ def _client(base: Any, origin: str, network: Network) -> Any:
                 raise Busy(response.status_code, headers, time.time())
             return response
 
-    return Client(verify=network.ssl_context(), follow_redirects=True, timeout=TIMEOUT_S)
+    # The environment's proxies are read by us: the library would set up even those that it never uses.
+    proxy = network.proxy_for(origin)
+    trust = network.ssl_context()
+    return Client(verify=trust, trust_env=False, proxy=proxy, follow_redirects=True, timeout=TIMEOUT_S)
 
 
 def _remote_file(entry: Any) -> RemoteFile:

@@ -9,9 +9,11 @@ Source:
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
 TITLE = "ModelScope"
 LOGIN = "`modelscope login` (or MODELSCOPE_API_TOKEN)"
 TIMEOUT_S = 15.0
+LISTING_PATIENCE_S = 120.0
 
 
 class ModelScope:
@@ -42,6 +45,7 @@ class ModelScope:
         self.endpoint = (address if "://" in address else f"https://{address}").rstrip("/")
         self._network = network
         self._origin = origin_of(self.endpoint)
+        self._listing = _Listing()
         self._host = urlsplit(self.endpoint).hostname or ""
         self._config_dir = Path(env.get("MODELSCOPE_HOME") or home / ".modelscope")
         self._token = env.get("MODELSCOPE_API_TOKEN")
@@ -58,7 +62,7 @@ class ModelScope:
         # Made here, so that the SDK does not write an install identifier into the home folder and send it along.
         agent = f"modelscope_hub/{__version__}; {self._network.user_agent}"
         api._legacy = LegacyClient(config.token, self.endpoint, user_agent=agent)
-        adapter = _adapter(self._origin, self._network)
+        adapter = _adapter(self._origin, self._network, self._listing)
         for session in (api.legacy._session, api.legacy._read_session):
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -72,9 +76,12 @@ class ModelScope:
                 BadAnswer.
         """
         self._network.knock(self.endpoint)
+        self._listing.give_up_s = time.monotonic() + LISTING_PATIENCE_S
         with self._naming(repo):
             entries = self._api.legacy.list_repo_files(repo, "model", revision=revision, recursive=True)
             files = tuple(_remote_file(e) for e in entries if e.get("Type") != "tree")
+            if getattr(self._api.legacy._read_state, "listing_incomplete", False):
+                raise errors.BadAnswer(TITLE, self._host, "a folder holds more files than its listing can show")
             if not files:
                 raise self._nothing(repo, revision)
         return Snapshot(self.id, repo, revision, None, files)
@@ -115,7 +122,7 @@ class ModelScope:
             raise errors.TokenRefused(TITLE, repo, status, LOGIN) from error
         except vendor.HubError as error:
             raise errors.BadAnswer(TITLE, self._host, str(error)[:200]) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
         except OSError as error:  # requests' own, when an answer breaks off while the SDK reads it
             raise _unreachable(error, self._host) from error
@@ -126,7 +133,14 @@ def _unreachable(error: Exception, host: str) -> Unreachable:
     return unreachable(host, cause, detail)
 
 
-def _adapter(origin: str, network: Network) -> Any:
+@dataclass
+class _Listing:
+    """When to give up on a listing, however many requests it takes."""
+
+    give_up_s: float = math.inf
+
+
+def _adapter(origin: str, network: Network, listing: _Listing) -> Any:
     """Make the transport under the SDK's sessions: our trust store, our patience, our errors, no token abroad."""
     from requests.adapters import HTTPAdapter
 
@@ -138,6 +152,8 @@ def _adapter(origin: str, network: Network) -> Any:
             return super().proxy_manager_for(*args, ssl_context=network.ssl_context(), **kwargs)
 
         def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            if time.monotonic() > listing.give_up_s:
+                raise unreachable(urlsplit(request.url).hostname or "", "time-out")
             if origin_of(request.url) != origin:
                 for name in ("Authorization", "Cookie"):
                     request.headers.pop(name, None)

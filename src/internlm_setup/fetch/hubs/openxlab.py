@@ -18,7 +18,6 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from internlm_setup.core.files import write_atomically
 from internlm_setup.core.http import Answer, Network, origin_of
+from internlm_setup.core.parallel import each
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
@@ -74,11 +74,9 @@ class OpenXLab:
         urls = self._urls(repo, None, None)
         if not urls:
             raise errors.RepositoryEmpty(TITLE, repo)
-        with ThreadPoolExecutor(SIZE_ASKERS) as askers:
-            sizes = list(askers.map(self._size_bytes, urls, urls.values()))
+        files = each(self._measured, urls.items(), SIZE_ASKERS)
         self._fresh.update({(repo, path): url for path, url in urls.items()})
-        files = tuple(RemoteFile(path, size) for path, size in zip(urls, sizes, strict=True))
-        return Snapshot(self.id, repo, "", None, files)
+        return Snapshot(self.id, repo, "", None, tuple(files))
 
     def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
         """Return the signed URL of the listing the first time, a newly signed one after that."""
@@ -106,28 +104,34 @@ class OpenXLab:
         }
         data = self._post(URLS_PATH, asked, repo, token=self._token(repo))
         urls: dict[str, str] = {}
-        for kind in ("modelNames", "filePaths"):
-            for key, value in (data.get(kind) or {}).items():
-                path = value["fileName"] if kind == "modelNames" else key
-                urls[path] = value["url"]
-                self._kinds[repo, path] = (kind, key)
+        try:
+            for kind in ("modelNames", "filePaths"):
+                for key, value in (data.get(kind) or {}).items():
+                    path = str(value["fileName"] if kind == "modelNames" else key)
+                    urls[path] = str(value["url"])
+                    self._kinds[repo, path] = (kind, key)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}") from error
         return urls
 
-    def _size_bytes(self, path: str, url: str) -> int | None:
-        """Ask a signed URL for its first byte and read the length off the answer (a HEAD is signed differently)."""
+    def _measured(self, listed: tuple[str, str]) -> RemoteFile:
+        """Ask a signed URL for its first byte and read length and tag off the answer (a HEAD is signed differently)."""
+        path, url = listed
         try:
             answer = self._ask_size(url)
         except Unreachable:  # one of a hundred small requests may go wrong
             answer = self._ask_size(url)
         if answer.status in TRY_LATER:
             raise errors.HubBusy(TITLE, self._host, answer.status, asked_wait_s(answer.headers, time.time()))
-        total = re.fullmatch(r"bytes (?:0-0|\*)/(\d+)", answer.headers.get("content-range", ""))
+        total = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]{1,18})", answer.headers.get("content-range", ""))
+        etag = answer.headers.get("etag")
         if total:
-            return int(total[1])
+            return RemoteFile(path, int(total[1]), etag=etag)
         if answer.headers.get("content-type", "").startswith("text/html") and not path.endswith((".html", ".htm")):
             raise errors.BadAnswer(TITLE, self._host, f"a web page in the place of {path!r}")
         length = answer.headers.get("content-length", "")
-        return int(length) if answer.status == 200 and length.isdigit() else None
+        known = answer.status == 200 and re.fullmatch(r"[0-9]{1,18}", length)
+        return RemoteFile(path, int(length) if known else None, etag=etag)
 
     def _ask_size(self, url: str) -> Answer:
         return self._network.request("GET", url, headers={"Range": "bytes=0-0"}, most_bytes=1)
@@ -146,13 +150,16 @@ class OpenXLab:
             signed = hmac.new(sk.encode(), str(told["nonce"]).encode(), hashlib.sha256).digest()
             proof = {"ak": ak, "d": base64.b64encode(signed).decode()}
             token = self._post("/sso-be/api/v1/open/getJwt", proof, repo)
+            jwt = str(token["jwt"])
         except errors.RepositoryMissing as error:  # no repository was asked for yet: the keys are wrong
             raise errors.TokenRefused(TITLE, repo, 401, LOGIN) from error
+        except KeyError as error:
+            raise errors.BadAnswer(TITLE, self._host, f"no {error} in it") from error
         token["refresh_time"] = datetime.now(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
         text = json.dumps(token, indent=4, sort_keys=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_atomically(self._folder / "token.json", text.encode(), mode=0o600)
-        return str(token["jwt"])
+        return jwt
 
     def _post(self, path: str, value: Mapping[str, object], repo: str, token: str | None = None) -> dict[str, Any]:
         """Send JSON and return the inner `data` of a good answer."""

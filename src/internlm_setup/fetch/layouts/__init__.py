@@ -1,11 +1,12 @@
 """How a fetched model lies on the disk: one file each, found by `core.registry`.
 
 A layout's file holds a class with these members under the name `LAYOUT`: `id`, `title`, and
-`folder(to, cwd, cache_home, repo, revision) -> Path`, the absolute folder that the repository's files go into.
+`folder(to, cwd, home, env, repo, revision) -> Path`, the absolute folder that the repository's files go into.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -21,13 +22,14 @@ class Layout(Protocol):
     title: Text
 
     @staticmethod
-    def folder(to: Path | None, cwd: Path, cache_home: Path, repo: str, revision: str) -> Path:
+    def folder(to: Path | None, cwd: Path, home: Path, env: Mapping[str, str], repo: str, revision: str) -> Path:
         """Return the absolute folder for the files.
 
         Args:
             to: What `--to` said, absolute, or None.
             cwd: Where relative defaults start.
-            cache_home: The user's cache folder, `~/.cache`.
+            home: The home folder.
+            env: The environment, where a vendor's variable may move its cache.
             repo: `ORG/NAME` at the hub.
             revision: The revision asked for.
         """

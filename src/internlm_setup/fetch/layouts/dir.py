@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from internlm_setup.core.text import Text
@@ -14,9 +15,9 @@ class Dir:
     title = Text(en="the files in one folder", zh="文件直接放在一个文件夹中")
 
     @staticmethod
-    def folder(to: Path | None, cwd: Path, cache_home: Path, repo: str, revision: str) -> Path:
+    def folder(to: Path | None, cwd: Path, home: Path, env: Mapping[str, str], repo: str, revision: str) -> Path:
         """See `Layout.folder`."""
-        del cache_home, revision
+        del home, env, revision
         return to or cwd / repo.rpartition("/")[2]
 
 

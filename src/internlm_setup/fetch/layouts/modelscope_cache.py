@@ -6,6 +6,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from internlm_setup.core.text import Text
@@ -21,10 +22,10 @@ class ModelScopeCache:
     )
 
     @staticmethod
-    def folder(to: Path | None, cwd: Path, cache_home: Path, repo: str, revision: str) -> Path:
+    def folder(to: Path | None, cwd: Path, home: Path, env: Mapping[str, str], repo: str, revision: str) -> Path:
         """See `Layout.folder`."""
         del cwd
-        cache = to or cache_home / "modelscope"
+        cache = to or Path(env.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope")
         return cache / "models" / repo.replace("/", "--") / "snapshots" / (revision or "master")
 
 

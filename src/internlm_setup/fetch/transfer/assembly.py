@@ -6,7 +6,9 @@ The pool's lock guards the scheduling fields; the bytes themselves go through `P
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from internlm_setup.core.errors import SetupError
 from internlm_setup.fetch.model import Location, Proof
@@ -62,6 +64,7 @@ class Assembly:
         self.error: SetupError | None = None
         self.finished = False
         self.entries: tuple[Entry, ...] = ()
+        self.etag = content.etag
         self._jobs = jobs
         self._location: Location | None = None
         self._location_lock = threading.Lock()
@@ -94,6 +97,8 @@ class Assembly:
             self.small = bytearray()
             self.queue = [(0, size)]
             return
+        if not self.content.has_hash and self.content.etag is None:
+            self.store.forget(self.content.key)  # nothing says that an earlier run's bytes are of the same file
         self.partial = self.store.partial(self.content.key, size)
         self.hasher = FileHasher(self.partial.path, size, git=True)
         self._queue_holes()
@@ -126,9 +131,8 @@ class Assembly:
         carried = piece.arrived or piece.at == piece.end
         if not self.keeps_pieces:
             if not carried:
-                if self.small is not None:
-                    self.small.clear()
-                self._queue_holes()
+                self._discard()
+                self.open()
         elif self.single_stream:
             if not self.in_flight:  # the last of the pieces that were on their way when ranges were found wanting
                 self._queue_holes()
@@ -172,8 +176,11 @@ class Assembly:
         with self._location_lock:
             self._location = None
 
-    def finish(self, cancelled: threading.Event) -> list[Entry] | None:
+    def finish(self, finished: Callable[[Entry], None], cancelled: threading.Event) -> list[Entry] | None:
         """Verify all bytes and put them in place under every path.
+
+        `finished` is told each entry before its file gets its final name: a kill in between leaves a record of a file
+        that is not there, which is harmless, and never a file that nobody remembers.
 
         Returns:
             An entry for each path; None when cancelled first.
@@ -188,15 +195,24 @@ class Assembly:
         if not good:
             self._discard()
             raise self._mismatch(digest)
-        first, *others = self.content.paths
-        if self.small is not None:
-            self.store.put(first, bytes(self.small))
-            self.small = bytearray()
-        elif self.partial is not None:
-            self.partial.commit(self.store.target(first))
-        for other in others:
-            self.store.duplicate(first, other)
-        return [self._entry(path, size, digest, proof) for path in self.content.paths]
+        entries = []
+        for number, path in enumerate(self.content.paths):
+            target = self.store.target(path)
+            waiting = self._sealed() if number == 0 else self.store.copy_of(self.content.paths[0])
+            entries.append(self._entry(path, size, digest, proof, waiting))
+            finished(entries[-1])
+            self.store.place(waiting, target)
+        if self.partial is not None:
+            self.partial.forget_journal(self.store.target(self.content.paths[0]).parent)
+        return entries
+
+    def _sealed(self) -> Path:
+        """Return the file that holds the verified bytes, safe on the disk."""
+        if self.partial is not None:
+            return self.partial.seal()
+        waiting = self.store.write_small(self.small or b"")
+        self.small = bytearray()
+        return waiting
 
     def _digest(self, cancelled: threading.Event) -> tuple[Digest, int]:
         if self.small is not None:
@@ -229,13 +245,13 @@ class Assembly:
             actual=(digest.sha256 if by_sha256 else digest.git_sha1) or "",
         )
 
-    def _entry(self, path: str, size: int, digest: Digest, proof: Proof) -> Entry:
+    def _entry(self, path: str, size: int, digest: Digest, proof: Proof, waiting: Path) -> Entry:
         return Entry(
             path=path,
             size_bytes=size,
             sha256=digest.sha256,
             git_sha1=digest.git_sha1,
-            mtime_ns=(self.store.folder / path).stat().st_mtime_ns,
+            mtime_ns=waiting.stat().st_mtime_ns,
             proof=proof,
             proof_from=None if proof == "none" else self.content.sources[0].hub,
             source=self.source.hub,

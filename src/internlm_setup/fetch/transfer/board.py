@@ -17,6 +17,7 @@ from internlm_setup.core.errors import (
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly, Piece
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.store import Partial
 
 MOST_DEAD_IN_A_ROW = 3
 
@@ -29,18 +30,13 @@ class Board:
         self.cancelled = threading.Event()
         self.fatal: BaseException | None = None
         self.received_bytes = 0
-        self._tell = tell
-        self._telling = threading.Lock()
+        self.say = events.one_at_a_time(tell)
         self._clock = clock
         self._waiting = deque(assemblies)
         self._active: list[Assembly] = []
         self._to_hash: deque[Assembly] = deque()
         self._dead_in_a_row = 0
-
-    def say(self, event: events.Event) -> None:
-        """Tell an event, one at a time."""
-        with self._telling:
-            self._tell(event)
+        self._paused_until_s = 0.0
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the run: nobody gets more work."""
@@ -51,22 +47,38 @@ class Board:
 
     def next_piece(self) -> Piece | None:
         """Wait for a piece to carry; None when there will be no more."""
-        with self.changed:
-            while not self.cancelled.is_set():
-                now_s = self._clock.monotonic()
-                self._active = [a for a in self._active if not a.finished]
-                for assembly in self._active:
-                    piece = assembly.take() if assembly.not_before_s <= now_s else None
-                    if piece is not None:
-                        return piece
-                if self._waiting:
-                    self._begin(self._waiting.popleft())
-                elif not self._active:
-                    self.changed.notify_all()
-                    return None
-                else:
-                    soonest_s = min(a.not_before_s for a in self._active) - now_s
-                    self.changed.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.5)
+        while True:
+            with self.changed:
+                found = self._pick()
+            if not isinstance(found, Assembly):
+                return found
+            # Told without the lock: whoever listens may be slow.
+            content = found.content
+            self.say(events.FileStarted(content.paths[0], content.size_bytes, found.kept_bytes))
+            self.settle(found)
+
+    def _pick(self) -> Piece | Assembly | None:
+        """Return a piece, a content that was just begun, or None at the end (the lock is held)."""
+        while not self.cancelled.is_set():
+            now_s = self._clock.monotonic()
+            if now_s < self._paused_until_s:
+                self.changed.wait(timeout=min(0.2, self._paused_until_s - now_s))
+                continue
+            self._active = [a for a in self._active if not a.finished]
+            for assembly in self._active:
+                piece = assembly.take() if assembly.not_before_s <= now_s else None
+                if piece is not None:
+                    return piece
+            if self._waiting:
+                assembly = self._waiting.popleft()
+                assembly.open()
+                self._active.append(assembly)
+                return assembly
+            if not self._active:
+                self.changed.notify_all()
+                return None
+            soonest_s = min(a.not_before_s for a in self._active) - now_s
+            self.changed.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.5)
         return None
 
     def next_to_hash(self) -> Assembly | None:
@@ -79,13 +91,6 @@ class Board:
                     return None
                 self.changed.wait(timeout=0.5)
         return None
-
-    def _begin(self, assembly: Assembly) -> None:
-        assembly.open()
-        self._active.append(assembly)
-        content = assembly.content
-        self.say(events.FileStarted(content.paths[0], content.size_bytes, assembly.kept_bytes))
-        self.settle(assembly)
 
     def settle(self, assembly: Assembly) -> None:
         """Hand a content that became complete to the hashers, and wake whoever waits."""
@@ -137,7 +142,13 @@ class Board:
             assembly.finished = True
             self._dead_in_a_row = 0
 
-    def active(self) -> list[Assembly]:
-        """Return the contents under way."""
+    def growing(self) -> list[Partial]:
+        """Return the partial files that pieces are still coming for."""
         with self.changed:
-            return list(self._active)
+            return [a.partial for a in self._active if a.partial is not None and not a.complete]
+
+    def pause(self, seconds: float) -> None:
+        """Hand out nothing for a while: a server asked us to wait, and it meant all of us."""
+        if seconds > 0:
+            with self.changed:
+                self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + seconds)

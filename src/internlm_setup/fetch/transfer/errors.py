@@ -124,6 +124,33 @@ class FileRefused(DeniedError):
 
 
 @dataclass(eq=False)
+class FileChanged(ProtocolError):
+    """A file without a published hash was replaced on the server while it was fetched."""
+
+    code = "fetch.file-changed"
+    text = Text(
+        en="`{path}` from {hub} was replaced there while it was fetched",
+        zh="来自 {hub} 的 `{path}` 在下载过程中被替换",
+    )
+    hint = Text(en="run the same command again: it fetches the new one", zh="请重新运行同一条命令，会下载新的文件")
+    path: str
+    hub: str
+
+
+@dataclass(eq=False)
+class ChangedMeanwhile(WriteError):
+    """A verified file was touched by somebody else before the run ended."""
+
+    code = "fetch.changed-meanwhile"
+    text = Text(
+        en="`{path}` was changed or removed by another program while the fetch ran",
+        zh="`{path}` 在下载期间被其他程序更改或删除",
+    )
+    hint = Text(en="run the same command again: it checks the file", zh="请重新运行同一条命令，会重新核对该文件")
+    path: str
+
+
+@dataclass(eq=False)
 class BadRedirect(ProtocolError):
     """A redirect that must not be followed."""
 

@@ -5,6 +5,7 @@ They may arrive from several threads, but never two at a time.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,6 +99,17 @@ class Noted:
 
 Event = Asking | Planned | FileStarted | Advanced | Verifying | FileFinished | FileFailed | Retrying | Noted
 Listener = Callable[[Event], None]
+
+
+def one_at_a_time(tell: Listener) -> Listener:
+    """Return a listener for several threads that calls `tell` from one at a time."""
+    telling = threading.Lock()
+
+    def say(event: Event) -> None:
+        with telling:
+            tell(event)
+
+    return say
 
 
 def ignore(event: Event) -> None:

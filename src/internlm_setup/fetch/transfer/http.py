@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 20
 MOST_REDIRECTS = 8
+MOST_DRAINED_BYTES = 64 << 10
+_NUMBER = re.compile(r"[0-9]{1,18}")
 FLOOR_BYTES_PER_S = 1024
 FLOOR_WINDOW_S = 20.0
 
@@ -109,7 +111,7 @@ class Stream:
             try:
                 block = read(min(BLOCK_BYTES, left))
             except Exception as error:
-                raise _again(error) from error
+                raise _again(error, self.host) from error
             if not block:
                 if self.length_bytes is None:
                     return
@@ -125,6 +127,8 @@ class Stream:
                 mark_s, mark_bytes = now_s, self.got_bytes
 
 
+_AT_HOST = Text(en="{host}: {cause}", zh="{host}：{cause}")
+_ENCODED = Text(en="the server sent it compressed, unasked", zh="服务器擅自发送了压缩数据")
 _CLOSED_EARLY = Text(en="the server closed the connection early", zh="服务器提前关闭了连接")
 _TOO_SLOW = Text(en="the server sends next to nothing", zh="服务器几乎没有发送数据")
 _OTHER_SIZE = Text(en="the server announced another length than the listed one", zh="服务器声明的长度与列表不符")
@@ -133,12 +137,14 @@ STATUS = Text(en="the server answered {status}", zh="服务器应答 {status}")
 _OFF_RANGE = Text(en="the server sent another part than asked for", zh="服务器发送的不是所请求的部分")
 
 
-def _again(error: Exception) -> Exception:
-    """Turn a library's network exception into `Again` in our words; anything else stays what it is."""
-    found = diagnose(error)
+def _again(error: Exception, host: str) -> Exception:
+    """Turn a library's network exception into `Again` in our words, with the host; anything else stays what it is."""
+    import urllib3
+
+    found = diagnose(error) or (("closed", "") if isinstance(error, urllib3.exceptions.HTTPError) else None)
     if found is None:
         return error
-    return Again(CAUSES[found[0]])
+    return Again(_AT_HOST.fill(host=host, cause=CAUSES[found[0]]))
 
 
 class Fetcher:
@@ -165,8 +171,14 @@ class Fetcher:
             target = headers.get("location")
             if not (300 <= response.status < 400 and response.status != 304 and target):
                 return _judge(response, headers, url, location, wanted)
-            response.drain_conn()
-            response.release_conn()
+            if (
+                _NUMBER.fullmatch(headers.get("content-length", ""))
+                and int(headers["content-length"]) <= MOST_DRAINED_BYTES
+            ):
+                response.drain_conn()
+                response.release_conn()
+            else:
+                response.close()
             url = _next_hop(url, target, wanted.path)
         raise BadRedirect(urlsplit(location.url).hostname or "", wanted.path, "itself")
 
@@ -188,7 +200,7 @@ class Fetcher:
                 decode_content=False,
             )
         except Exception as error:
-            raise _again(error) from error
+            raise _again(error, urlsplit(url).hostname or "") from error
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         origin = origin_of(url)
@@ -198,10 +210,23 @@ class Fetcher:
             return self._pools[origin]
 
 
+def _leave(response: urllib3.BaseHTTPResponse, length: str) -> None:
+    """Give a redirect's connection back when its body is short; an endless one must not be waited for."""
+    if _NUMBER.fullmatch(length) and int(length) <= MOST_DRAINED_BYTES:
+        response.drain_conn()
+        response.release_conn()
+    else:
+        response.close()
+
+
 def _next_hop(url: str, target: str, path: str) -> str:
     """Resolve a redirect; only http(s), and never from https down to http."""
-    hop = urljoin(url, target)
-    scheme = urlsplit(hop).scheme.lower()
+    try:
+        hop = urljoin(url, target)
+        scheme = urlsplit(hop).scheme.lower()
+        origin_of(hop)
+    except ValueError as error:  # a port or an address that is none
+        raise BadRedirect(urlsplit(url).hostname or "", path, target[:80]) from error
     if scheme not in {"http", "https"} or (scheme == "http" and url.lower().startswith("https:")):
         raise BadRedirect(urlsplit(url).hostname or "", path, f"{scheme}://{urlsplit(hop).hostname}")
     return hop
@@ -218,6 +243,9 @@ def _judge(
     if status not in {200, 206}:
         response.close()
         raise _refusal(status, headers, origin_of(url) == location.origin, wanted)
+    if headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        response.close()
+        raise Again(_ENCODED)
     try:
         length = _length(status, headers, wanted)
     except BaseException:
@@ -236,7 +264,7 @@ def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Want
     if status in {404, 410}:
         return FileMissing(wanted.hub, wanted.path, status)
     if status == 416:
-        total = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
+        total = re.fullmatch(r"bytes \*/([0-9]{1,18})", headers.get("content-range", ""))
         if total and wanted.size_bytes is not None and int(total[1]) != wanted.size_bytes:
             return _another_size(wanted, int(total[1]))
         return Again(STATUS.fill(status=status)) if wanted.is_whole else NoRanges()
@@ -256,16 +284,17 @@ def _length(status: int, headers: Mapping[str, str], wanted: Wanted) -> int | No
     A 206, or a 200 that carries a matching Content-Range (as ModelScope sends), is a part; a bare 200 is the whole.
     """
     size = wanted.size_bytes
-    part = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", "").strip())
+    part = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", headers.get("content-range", "").strip())
     declared = headers.get("content-length", "")
     if part is None:
         if status == 206:
             raise Again(_OFF_RANGE)
         if not wanted.is_whole:
             raise NoRanges
-        if declared.isdigit() and size is not None and int(declared) != size:
+        known = _NUMBER.fullmatch(declared)
+        if known and size is not None and int(declared) != size:
             raise _another_size(wanted, int(declared))
-        return size if size is not None else (int(declared) if declared.isdigit() else None)
+        return size if size is not None else (int(declared) if known else None)
     first, last, total = int(part[1]), int(part[2]), part[3]
     if size is not None and total != "*" and int(total) != size:
         raise _another_size(wanted, int(total))

@@ -7,6 +7,7 @@ ends well folds it into the manifest.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -138,4 +139,7 @@ class Finished:
             line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n" + line if self._torn else line)  # a torn line must not swallow this one
+                if entry.proof == "none":  # no hash could ever recognise the file again
+                    file.flush()
+                    os.fsync(file.fileno())
             self._torn = False

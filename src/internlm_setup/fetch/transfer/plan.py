@@ -42,6 +42,7 @@ class Content:
         size_bytes: None when nobody said.
         sha256: What they must hash to, where published.
         git_sha1: The git blob hash, where that is published.
+        etag: The server's tag, where no hash is published.
         paths: Where they go, at least one.
         sources: Where they come from, best first, at least one.
     """
@@ -52,6 +53,12 @@ class Content:
     git_sha1: str | None
     paths: tuple[str, ...]
     sources: tuple[Source, ...]
+    etag: str | None = None
+
+    @property
+    def has_hash(self) -> bool:
+        """Whether anything is published that can prove the bytes."""
+        return self.sha256 is not None or self.git_sha1 is not None
 
 
 def content_key(hub: str, repo: str, pin: str, file: RemoteFile) -> str:
@@ -60,7 +67,7 @@ def content_key(hub: str, repo: str, pin: str, file: RemoteFile) -> str:
         return file.sha256
     if file.git_sha1:
         return f"git-{file.git_sha1}-{file.size_bytes}"
-    told = "\0".join((hub, repo, pin, file.path, str(file.size_bytes)))
+    told = "\0".join((hub, repo, pin, file.path, str(file.size_bytes), str(file.etag)))
     return "at-" + hashlib.sha256(told.encode()).hexdigest()[:40]
 
 
@@ -135,6 +142,7 @@ def _part_fault(part: str) -> bool:
         part[-1] in ". "
         or part[0] == " "
         or ":" in part
+        or re.search(r"~[0-9]+(\.|$)", part) is not None  # a short name on Windows may mean our own folder
         or len(part.encode()) > 255
         or _RESERVED.match(part) is not None
     )

@@ -19,7 +19,7 @@ from internlm_setup.fetch.errors import HubBusy
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
-from internlm_setup.fetch.transfer.errors import HashMismatch, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.http import STATUS, Again, Fetcher, NoRanges, Wanted
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content
@@ -118,9 +118,8 @@ class _Pool:
             with self.board.changed:
                 self.board.changed.wait(timeout=0.2)
             if clock.monotonic() >= next_checkpoint_s:
-                for assembly in self.board.active():
-                    if assembly.partial is not None and not assembly.complete:
-                        assembly.partial.checkpoint()
+                for partial in self.board.growing():
+                    partial.checkpoint()
                 next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
 
     def work(self) -> None:
@@ -158,6 +157,7 @@ class _Pool:
         cancelled = self.board.cancelled
         with self.fetcher.open(location, wanted) as stream:
             assembly.learned(stream.final)
+            self._compare_tag(assembly, stream.etag)
             try:
                 for block in stream.blocks(cancelled):
                     self.options.limit.take(len(block), cancelled)
@@ -169,6 +169,19 @@ class _Pool:
                 piece.arrived = piece.end is None and not cancelled.is_set()
             finally:
                 self._record(assembly, recorded, piece.at)
+
+    def _compare_tag(self, assembly: Assembly, etag: str | None) -> None:
+        """Without a published hash, only the server's tag tells that the file was replaced under way.
+
+        Raises:
+            FileChanged: It was.
+        """
+        if assembly.content.has_hash or etag is None:
+            return
+        with self.board.changed:
+            assembly.etag = assembly.etag or etag
+            if assembly.etag != etag:
+                raise FileChanged(assembly.content.paths[0], assembly.source.hub)
 
     def _record(self, assembly: Assembly, start: int, end: int) -> None:
         """Journal a written span, and let the hash follow when the front has moved far enough."""
@@ -185,6 +198,7 @@ class _Pool:
         """
         assembly, clock = piece.assembly, self.options.clock
         asked_s = error.wait_s or 0.0
+        self.board.pause(asked_s)
         with self.board.changed:
             lost = len(assembly.small or b"")
             assembly.give_back(piece)
@@ -207,7 +221,9 @@ class _Pool:
         """Follow the fronts of growing files, and finish those that are complete, until there are none."""
         while (assembly := self.board.next_to_hash()) is not None:
             try:
-                if assembly.complete:
+                with self.board.changed:
+                    complete = assembly.complete
+                if complete:
                     self._finish(assembly)
                 elif assembly.hasher is not None and assembly.partial is not None:
                     assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
@@ -221,14 +237,12 @@ class _Pool:
         path = assembly.content.paths[0]
         self.board.say(events.Verifying(path))
         try:
-            entries = assembly.finish(self.board.cancelled)
+            entries = assembly.finish(self.options.finished, self.board.cancelled)
         except HashMismatch as error:
             self._fetch_anew(assembly, error)
             return
         if entries is None:
             return
-        for entry in entries:
-            self.options.finished(entry)
         self.board.finish(assembly, entries)
         for entry in entries:
             self.board.say(events.FileFinished(entry.path, entry.size_bytes, entry.proof))

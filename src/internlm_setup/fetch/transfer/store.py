@@ -1,6 +1,6 @@
 """Where bytes wait until they are verified: `DIR/.internlm-setup/`, partial files and their journals.
 
-Nothing partial is ever visible under its final name; `Partial.commit` is the only way there.
+Nothing partial is ever visible under its final name; `Store.place` is the only way there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from internlm_setup.core.files import sync_folder, writing
 from internlm_setup.fetch.transfer.errors import DestinationBusy, FileInTheWay
@@ -33,7 +34,7 @@ class Partial:
         self._lock = threading.Lock()
         with writing(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
             self._fd = os.open(self.path, flags, 0o644)
             if os.fstat(self._fd).st_size != (size_bytes or 0):  # new, or not as we left it: nothing is vouched for
                 self._journal_path.unlink(missing_ok=True)
@@ -103,15 +104,18 @@ class Partial:
             self._journal_path.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
 
-    def commit(self, target: Path) -> None:
-        """Move the verified bytes to their final name, durably; the journal goes."""
-        with writing(target):
+    def seal(self) -> Path:
+        """Make the verified bytes durable and return the file, ready to be given its final name."""
+        with writing(self.path):
             os.fsync(self._fd)
         self.close()
-        with writing(target):
-            self.path.replace(target)
+        return self.path
+
+    def forget_journal(self, folder: Path) -> None:
+        """Drop the journal of a file that has its final name in `folder`, once that survives a power cut."""
+        with writing(self._journal_path):
+            sync_folder(folder)
             self._journal_path.unlink(missing_ok=True)
-            sync_folder(target.parent)
 
 
 class Store:
@@ -131,6 +135,9 @@ class Store:
         """
         import filelock
 
+        for ours in (self.state, self._partials):
+            if ours.is_symlink():
+                raise FileInTheWay(str(ours))
         with writing(self.state):
             self.state.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.state / "lock")
@@ -172,28 +179,39 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
-    def put(self, path: str, data: bytes) -> None:
-        """Write a small verified file whole, durably, under its final name."""
-        target = self.target(path)
+    def write_small(self, data: bytes | bytearray) -> Path:
+        """Write a small verified file whole, durably, and return it; `place` gives it its name."""
+        with self._waiting() as (waiting, file):
+            file.write(data)
+        return waiting
+
+    def copy_of(self, path: str) -> Path:
+        """Return a durable copy of a file that is in place, for a second name of the same content."""
+        with self._waiting() as (waiting, file), (self.folder / path).open("rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
+        return waiting
+
+    @contextmanager
+    def _waiting(self) -> Iterator[tuple[Path, BinaryIO]]:
         waiting = self._partials / f"small-{threading.get_ident()}"
-        with writing(target):
+        with writing(waiting):
             self._partials.mkdir(parents=True, exist_ok=True)
-            with waiting.open("wb") as file:
-                file.write(data)
+            waiting.unlink(missing_ok=True)
+            with waiting.open("xb") as file:
+                yield waiting, file
                 file.flush()
                 os.fsync(file.fileno())
+
+    def place(self, waiting: Path, target: Path) -> None:
+        """Give a durable file its final name."""
+        with writing(target):
             waiting.replace(target)
 
-    def duplicate(self, path: str, other: str) -> None:
-        """Copy a file that is in place to a second name for the same content."""
-        target = self.target(other)
-        waiting = self._partials / f"small-{threading.get_ident()}"
-        with writing(target):
-            self._partials.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / path, waiting)
-            with waiting.open("rb+") as file:
-                os.fsync(file.fileno())
-            waiting.replace(target)
+    def forget(self, key: str) -> None:
+        """Drop what an earlier run left of a content."""
+        for name in (f"{key}.bytes", f"{key}.pieces"):
+            with writing(self._partials / name):
+                (self._partials / name).unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove the partial folder when nothing waits in it."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from internlm_setup.core.files import reading
 from internlm_setup.fetch.model import Proof
 
 BLOCK_BYTES = 4 << 20
@@ -65,7 +66,7 @@ class FileHasher:
         if self.position >= to:
             return
         buffer = bytearray(min(BLOCK_BYTES, to - self.position))
-        with self.path.open("rb", buffering=0) as file:
+        with reading(self.path), self.path.open("rb", buffering=0) as file:
             file.seek(self.position)
             while self.position < to and not cancelled.is_set():
                 view = memoryview(buffer)[: to - self.position]

@@ -1,0 +1,58 @@
+"""The same small work on many things at once, in threads that never keep a stopped program waiting."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue as _Queue
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def each(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> list[Made]:
+    """Return `work(item)` for every item, in order.
+
+    Raises:
+        BaseException: The first failure of any item, or whatever interrupts the caller; the threads are daemons and
+            are left behind then.
+    """
+    todo: _Queue[tuple[int, Item]] = queue.SimpleQueue()
+    done: _Queue[tuple[int, Made | BaseException]] = queue.SimpleQueue()
+    for numbered in enumerate(items):
+        todo.put(numbered)
+    count = todo.qsize()
+    for _ in range(min(threads, count)):
+        threading.Thread(target=_empty, args=(todo, done, work), daemon=True).start()
+    made: dict[int, Made] = {}
+    try:
+        while len(made) < count:
+            number, outcome = done.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            made[number] = outcome
+    finally:
+        for _ in _taken(todo):  # what is left is not begun; the threads then end by themselves
+            pass
+    return [made[number] for number in range(count)]
+
+
+def _taken(todo: _Queue[Item]) -> Iterator[Item]:
+    """Yield what is in a queue until it is empty."""
+    while True:
+        try:
+            yield todo.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _empty(
+    todo: _Queue[tuple[int, Item]], done: _Queue[tuple[int, Made | BaseException]], work: Callable[[Item], Made]
+) -> None:
+    for number, item in _taken(todo):
+        try:
+            done.put((number, work(item)))
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
+            done.put((number, error))
