@@ -12,9 +12,9 @@ from pathlib import Path
 _ENTER = """
 set -e
 folder=$1 dark=$2; shift 2
-mount --bind "$folder/resolv.conf" /etc/resolv.conf
-mount --bind "$folder/nsswitch.conf" /etc/nsswitch.conf
-mount --bind "$folder/hosts" /etc/hosts
+for name in resolv.conf nsswitch.conf hosts; do
+    if [ -e "/etc/$name" ]; then mount --bind "$folder/$name" "/etc/$name"; fi
+done
 ip link set lo up
 if [ "$dark" = yes ]; then
     ip addr add 192.0.2.1/32 dev lo

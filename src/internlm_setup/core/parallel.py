@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from queue import SimpleQueue as _Queue
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -20,7 +21,7 @@ def each(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> l
             are left behind then.
     """
     todo: _Queue[tuple[int, Item]] = queue.SimpleQueue()
-    done: _Queue[tuple[int, Made | BaseException]] = queue.SimpleQueue()
+    done: _Queue[Callable[[], tuple[int, Made]]] = queue.SimpleQueue()
     for numbered in enumerate(items):
         todo.put(numbered)
     count = todo.qsize()
@@ -29,10 +30,8 @@ def each(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> l
     made: dict[int, Made] = {}
     try:
         while len(made) < count:
-            number, outcome = done.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            made[number] = outcome
+            number, value = done.get()()
+            made[number] = value
     finally:
         for _ in _taken(todo):  # what is left is not begun; the threads then end by themselves
             pass
@@ -49,10 +48,20 @@ def _taken(todo: _Queue[Item]) -> Iterator[Item]:
 
 
 def _empty(
-    todo: _Queue[tuple[int, Item]], done: _Queue[tuple[int, Made | BaseException]], work: Callable[[Item], Made]
+    todo: _Queue[tuple[int, Item]], done: _Queue[Callable[[], tuple[int, Made]]], work: Callable[[Item], Made]
 ) -> None:
     for number, item in _taken(todo):
         try:
-            done.put((number, work(item)))
-        except BaseException as error:  # noqa: BLE001  # raised again by the caller
-            done.put((number, error))
+            value = work(item)
+        except BaseException as error:  # noqa: BLE001  # raised again where it is taken
+            done.put(partial(_fail, error))
+        else:
+            done.put(partial(_give, number, value))
+
+
+def _give(number: int, value: Made) -> tuple[int, Made]:
+    return number, value
+
+
+def _fail(error: BaseException) -> NoReturn:
+    raise error

@@ -171,14 +171,7 @@ class Fetcher:
             target = headers.get("location")
             if not (300 <= response.status < 400 and response.status != 304 and target):
                 return _judge(response, headers, url, location, wanted)
-            if (
-                _NUMBER.fullmatch(headers.get("content-length", ""))
-                and int(headers["content-length"]) <= MOST_DRAINED_BYTES
-            ):
-                response.drain_conn()
-                response.release_conn()
-            else:
-                response.close()
+            _leave(response, headers.get("content-length", ""))
             url = _next_hop(url, target, wanted.path)
         raise BadRedirect(urlsplit(location.url).hostname or "", wanted.path, "itself")
 

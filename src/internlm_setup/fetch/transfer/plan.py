@@ -22,6 +22,7 @@ MOST_FILES = 99_999
 LARGEST_FILE_BYTES = 16 << 40
 LARGEST_TOTAL_BYTES = 1 << 50
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?$", re.IGNORECASE)
+_SHORT_NAME = re.compile(r"intern~[0-9]", re.IGNORECASE)  # what Windows may call our own folder
 _HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a-f]{40}")}
 
 
@@ -130,7 +131,7 @@ def _path_fault(path: str) -> Text | None:
     parts = path.split("/")
     if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:", path) or {"", ".", ".."} & set(parts):
         return _NOT_RELATIVE
-    if _fold(parts[0]) == STATE_FOLDER:
+    if _fold(parts[0]) == STATE_FOLDER or _SHORT_NAME.match(parts[0]):
         return _OURS
     if len(path) > 1024 or any(_part_fault(part) for part in parts):
         return _BAD_NAME
@@ -142,7 +143,6 @@ def _part_fault(part: str) -> bool:
         part[-1] in ". "
         or part[0] == " "
         or ":" in part
-        or re.search(r"~[0-9]+(\.|$)", part) is not None  # a short name on Windows may mean our own folder
         or len(part.encode()) > 255
         or _RESERVED.match(part) is not None
     )
