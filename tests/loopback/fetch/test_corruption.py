@@ -61,6 +61,8 @@ def test_the_run_after_a_corrupt_one_fetches_the_corrupt_file_alone(
 def test_a_body_that_is_always_cut_is_no_success(machine: Machine, hub: HubServer) -> None:
     """The OpenXLab client says "finished" to this."""
     hub.faults.add(Fault("truncate", SMALL, hub="openxlab", where=frozenset({"content"}), at_byte=7))
-    with pytest.raises(TransferFailed, match=f"`{SMALL}` could not be had from openxlab: the connection was closed"):
+    with pytest.raises(
+        TransferFailed, match=f"`{SMALL}` could not be had from openxlab: 127.0.0.1: the connection was closed"
+    ):
         machine.fetch(source="openxlab", include=(SMALL,), to=Path("to"))
     assert machine.files("to") == {}

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.files import REASONS, CannotWrite, sync_folder, write_atomically, writing
+from internlm_setup.core.files import (
+    REASONS,
+    CannotRead,
+    CannotWrite,
+    reading,
+    sync_folder,
+    write_atomically,
+    writing,
+)
 from internlm_setup.core.text import Text
 
 resource = pytest.importorskip("resource")
@@ -112,6 +120,14 @@ def test_unknown_reason_keeps_the_systems_words(tmp_path: Path) -> None:
     assert caught.value.reason == Text(en="Input/output error", zh="Input/output error")
     with pytest.raises(CannotWrite, match="nothing but words"), writing(tmp_path):
         raise OSError("nothing but words")
+
+
+def test_a_read_that_is_refused(tmp_path: Path) -> None:
+    """A file that cannot be read is named, with the reason and exit code 66."""
+    with pytest.raises(CannotRead) as caught, reading(tmp_path):
+        tmp_path.read_bytes()
+    assert caught.value.message() == f"cannot read `{tmp_path}`: a folder is where a file is needed"
+    assert caught.value.exit_code is ExitCode.NOT_FOUND
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:

@@ -161,6 +161,13 @@ def test_unchanged(tmp_path: Path, change: Any, expected: bool) -> None:
     assert entry.unchanged(tmp_path) is expected
 
 
+def state_in(folder: Path) -> Path:
+    """Make our folder in a destination."""
+    state = folder / ".internlm-setup"
+    state.mkdir(parents=True)
+    return state
+
+
 def finished_after(state: Path, *known: Entry) -> dict[str, Entry]:
     """Return what the next run finds."""
     return Finished(state, known).entries
@@ -168,54 +175,71 @@ def finished_after(state: Path, *known: Entry) -> dict[str, Entry]:
 
 def test_finished_files_are_found_again(tmp_path: Path) -> None:
     """A verified file is on record for the next run at once, and wins over the manifest's older entry."""
-    other = replace(ONE, path="模型.bin")
-    newer = replace(ONE, mtime_ns=99)
-    run = Finished(tmp_path, [ONE])
+    state = state_in(tmp_path)
+    other, newer = put(tmp_path, "模型.bin", b"x"), replace(put(tmp_path, "a.bin", b"new"), proof="none")
+    run = Finished(state, [ONE])
     run.add(other)
     run.add(newer)
     assert run.entries == {"a.bin": newer, "模型.bin": other}
-    assert finished_after(tmp_path, ONE) == run.entries
+    assert finished_after(state, ONE) == run.entries
+
+
+def test_killed_between_record_and_name(tmp_path: Path) -> None:
+    """A record whose file never got its name does not hide the manifest's record of the older one."""
+    state = state_in(tmp_path)
+    older = put(tmp_path, "a.bin", b"older")
+    run = Finished(state, [older])
+    run.add(replace(ONE, path="a.bin"))
+    run.add(replace(ONE, path="b.bin"))
+    assert finished_after(state, older) == {"a.bin": older}
 
 
 @given(st.data())
 def test_finished_cut_at_any_byte(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Cut anywhere, each whole line still counts, and what the next run adds is not lost in the torn one."""
-    state = tmp_path_factory.mktemp("state")
+    folder = tmp_path_factory.mktemp("folder")
+    state = state_in(folder)
     path = state / "finished.jsonl"
+    made = [put(folder, f"模型{n}", b"x") for n in range(4)]
     run = Finished(state, [])
-    for n in range(3):
-        run.add(replace(ONE, path=f"模型{n}"))
+    for entry in made[:3]:
+        run.add(entry)
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut])
     lines = whole[:cut].count(b"\n")
-    Finished(state, []).add(replace(ONE, path="next"))
+    Finished(state, []).add(made[3])
     found = set(finished_after(state))
-    kept = {f"模型{n}" for n in range(lines)}
-    assert kept | {"next"} <= found <= kept | {f"模型{lines}", "next"}
+    kept = {entry.path for entry in made[:lines]} | {made[3].path}
+    assert kept <= found <= kept | {made[lines].path}
 
 
 @given(st.binary(max_size=200))
 def test_finished_survives_any_bytes(tmp_path_factory: pytest.TempPathFactory, rubbish: bytes) -> None:
     """Rubbish in the file is passed over; what is added after it counts."""
-    state = tmp_path_factory.mktemp("state")
+    folder = tmp_path_factory.mktemp("folder")
+    state = state_in(folder)
     (state / "finished.jsonl").write_bytes(rubbish)
-    Finished(state, []).add(ONE)
-    assert finished_after(state) == {"a.bin": ONE}
+    entry = put(folder, "a.bin", b"abc")
+    Finished(state, []).add(entry)
+    assert finished_after(state) == {"a.bin": entry}
 
 
 def test_line_breaks_that_json_leaves_alone(tmp_path: Path) -> None:
     """A name may hold what Unicode, but not JSON, takes for a line's end."""
-    entry = replace(ONE, path="a\u2028b\x85c")
-    Finished(tmp_path, []).add(entry)
-    assert finished_after(tmp_path) == {entry.path: entry}
+    state = state_in(tmp_path)
+    entry = put(tmp_path, "a\u2028b\x85c", b"x")
+    Finished(state, []).add(entry)
+    assert finished_after(state) == {entry.path: entry}
 
 
 def test_wrong_types_in_a_line(tmp_path: Path) -> None:
     """A line that is JSON and no entry is passed over too."""
-    lines: list[object] = [{**asdict(ONE), "size_bytes": "3"}, [], None, {"path": "a.bin"}]
-    (tmp_path / "finished.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert finished_after(tmp_path) == {}
+    good = asdict(put(tmp_path, "a.bin", b"abc"))
+    lines: list[object] = [{**good, "size_bytes": "3"}, {**good, "path": "nul\0"}, [], None, {"path": "a.bin"}]
+    state = state_in(tmp_path)
+    (state / "finished.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert finished_after(state) == {}
 
 
 def test_the_manifest_ends_the_list(tmp_path: Path) -> None:

@@ -301,6 +301,7 @@ def test_one_content_has_one_name() -> None:
         ("one", "lab/model", "v2", RemoteFile("a", 5)),
         ("one", "lab/model", "main", RemoteFile("b", 5)),
         ("one", "lab/model", "main", RemoteFile("a", 6)),
+        ("one", "lab/model", "main", RemoteFile("a", 5, etag="new")),
     ],
 )
 def test_unhashed_contents_are_never_mixed(hub: str, repo: str, pin: str, file: RemoteFile) -> None:

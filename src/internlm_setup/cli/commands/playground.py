@@ -71,6 +71,7 @@ def _serve(session: Session, place: Place) -> None:
     """Print how to get here, then wait for Ctrl-C."""
     variables = place.server.environment()
     session.output.result({"environment": variables})
+    session.output.event({"event": "serving", "environment": variables})
     for name, value in variables.items():
         session.output.result({}, f"export {name}={value}")
     session.output.talk(

@@ -61,16 +61,26 @@ def verify(
         session.output.table(columns, [(p, s.of(session.language)) for p, s in states])
     session.output.talk(_summary(report))
     if not report.good:
-        session.output.talk(_REPAIR.fill(model=report.manifest.model, folder=report.folder, hub=report.manifest.hub))
+        session.output.talk(_REPAIR.fill(command=_repair(report)))
         raise typer.Exit(1)
 
 
 _BAD = Text(en="differs", zh="内容不同")
 _MISSING = Text(en="missing", zh="缺失")
-_REPAIR = Text(
-    en="to repair: `internlm-setup fetch {model} --source {hub} --to {folder} --force`",
-    zh="修复：`internlm-setup fetch {model} --source {hub} --to {folder} --force`",
-)
+_REPAIR = Text(en="to repair: `{command}`", zh="修复：`{command}`")
+
+
+def _repair(report: Report) -> str:
+    """Return the command that fetches exactly what is bad or missing, at the recorded hub and revision."""
+    import shlex
+
+    made = report.manifest
+    pinned = made.commit or made.revision
+    words = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(report.folder), "--force"]
+    words += ["--revision", pinned] if pinned else []
+    for path in (*report.bad, *report.missing):
+        words += ["--include", path]
+    return shlex.join(words)
 
 
 def _summary(report: Report) -> Text:

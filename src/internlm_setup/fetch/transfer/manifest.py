@@ -117,7 +117,11 @@ class Finished:
     """The verified files of this run and of earlier ones that were cut off."""
 
     def __init__(self, state: Path, known: Iterable[Entry]) -> None:
-        """Start from the manifest's entries and whatever `finished.jsonl` adds; a torn last line is ignored."""
+        """Start from the manifest's entries and whatever `finished.jsonl` adds.
+
+        A torn line is ignored, and so is one whose file is not there as recorded: it may have been killed before it
+        got its name, and the manifest's record of the older file still holds.
+        """
         self._path = state / "finished.jsonl"
         self._lock = threading.Lock()
         self._torn = False
@@ -128,9 +132,11 @@ class Finished:
             for line in text.split("\n"):
                 try:
                     entry = _entry(json.loads(line))
+                    is_there = entry.unchanged(state.parent)
                 except (ValueError, KeyError, TypeError):
                     continue
-                self.entries[entry.path] = entry
+                if is_there:
+                    self.entries[entry.path] = entry
 
     def add(self, entry: Entry) -> None:
         """Record a file that is in place."""

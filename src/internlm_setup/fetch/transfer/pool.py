@@ -198,7 +198,8 @@ class _Pool:
         """
         assembly, clock = piece.assembly, self.options.clock
         asked_s = error.wait_s or 0.0
-        self.board.pause(asked_s)
+        if asked_s <= LONGEST_ASKED_WAIT_S:
+            self.board.pause(asked_s)
         with self.board.changed:
             lost = len(assembly.small or b"")
             assembly.give_back(piece)
