@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from internlm_setup.core.errors import SetupError
     from internlm_setup.fetch.transfer.events import Event
 
+    __version__: str
+
 __all__ = ["SetupError", "__version__", "fetch", "hubs"]
 
 
@@ -105,14 +107,16 @@ def hubs() -> tuple[str, ...]:
     return tuple(known())
 
 
-def __getattr__(name: str) -> object:
-    """Load the version and the error's base class on first use."""
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a type checker must see a misspelt name as one
 
-        return version("internlm-setup")
-    if name == "SetupError":
-        from internlm_setup.core.errors import SetupError
+    def __getattr__(name: str) -> object:
+        """Load the version and the error's base class on first use."""
+        if name == "__version__":
+            from importlib.metadata import version
 
-        return SetupError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return version("internlm-setup")
+        if name == "SetupError":
+            from internlm_setup.core.errors import SetupError
+
+            return SetupError
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -138,16 +138,11 @@ def test_the_hubs_are_in_the_order_of_preference() -> None:
 
 
 @each_hub
-def test_a_hub_says_everything_in_both_languages(hub: dict[str, Any]) -> None:
-    """Addresses are https without a trailing slash; a hub that is not maintained says so."""
-    assert set(hub["title"]) == {"en", "zh"}
+def test_a_hub_has_an_address_and_a_variable_that_moves_it(hub: dict[str, Any]) -> None:
+    """Addresses are https without a trailing slash."""
     assert hub["endpoint"].startswith("https://")
     assert not hub["endpoint"].endswith("/")
-    assert hub["token_page"].startswith("https://")
-    assert "{repo}" in hub["model_page"]
     assert hub["endpoint_variables"]
-    assert hub["token_variables"]
-    assert hub["maintained"] or set(hub["note"]) == {"en", "zh"}
 
 
 def test_the_example_of_a_users_file_loads_over_the_shipped_ones() -> None:

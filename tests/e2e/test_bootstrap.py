@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 REPOSITORY = Path(__file__).parents[2]
 WINDOWS = os.name == "nt"
 BASE_PYTHON = Path(sys.base_prefix) / (

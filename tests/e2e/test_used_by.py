@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,6 @@ def in_namespace(machine: Machine, prefix: list[str], language: str) -> Done:
 @BOTH
 def test_without_dns(machine: Machine, language: str) -> None:
     done = in_namespace(machine, namespace.without_network(machine.root / "net"), language)
-    print(f"no DNS: {done.wall_s:.2f} s")
     assert said(done, machine) == promised(language, "no-dns")
     assert done.wall_s < 4  # 1.5 s on a machine that does nothing else
     assert list(machine.cwd.iterdir()) == []
@@ -86,7 +86,6 @@ def test_without_dns(machine: Machine, language: str) -> None:
 @BOTH
 def test_dns_packets_dropped(machine: Machine, language: str) -> None:
     done = in_namespace(machine, namespace.with_packets_dropped(machine.root / "net"), language)
-    print(f"DNS dropped: {done.wall_s:.2f} s")
     assert said(done, machine) == promised(language, "dns-dropped")
     assert done.wall_s < 12
 
@@ -96,7 +95,6 @@ def test_dns_packets_dropped(machine: Machine, language: str) -> None:
 def test_packets_dropped(machine: Machine, language: str) -> None:
     known = {"modelscope.cn": "192.0.2.80"}
     done = in_namespace(machine, namespace.with_packets_dropped(machine.root / "net", known), language)
-    print(f"packets dropped: {done.wall_s:.2f} s")
     assert said(done, machine) == promised(language, "packets-dropped")
     assert done.wall_s < 12
 
@@ -140,8 +138,7 @@ def test_no_silence_over_a_second_on_a_terminal(machine: Machine) -> None:
     known = {"modelscope.cn": "192.0.2.80"}
     prefix = namespace.with_packets_dropped(machine.root / "net", known)
     times_s, shown, code = machine.run_on_terminal(*LINE, prefix=prefix, TERM="xterm-256color")
-    gaps_s = [b - a for a, b in zip(times_s, times_s[1:], strict=False)]
-    print(f"on a terminal: first after {times_s[1] - times_s[0]:.2f} s, longest silence {max(gaps_s):.2f} s")
+    gaps_s = [b - a for a, b in pairwise(times_s)]
     assert code == 69
     assert "no answer in time (time-out)" in shown
     assert max(gaps_s) < 2  # 1 s on a machine that does nothing else

@@ -20,7 +20,7 @@ _ANYTHING = '[[accessibility.{rule}]]\nrepo = "*"\nallow = true\nuse_re = false\
 def install(folder: Path) -> Path:
     """Make an environment with olah and return its program."""
     venv.create(folder, with_pip=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"olah=={VERSION}"]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", f"olah=={VERSION}"]
     subprocess.run(pip, check=True, capture_output=True)
     return folder / "bin" / "olah-cli"
 

@@ -41,7 +41,7 @@ def opened(env: Mapping[str, str]) -> Iterator[Place]:
         home = Path(folder)
         kept = {k: v for k, v in env.items() if not k.startswith(_LEFT_OUT) or k == "INTERNLM_SETUP_LANG"}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "INTERNLM_SETUP_PLAYGROUND": "1"}
+        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path}
         yield Place(server, {**kept, **server.environment(), **own}, home)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.loopback
 SHARD = "pytorch_model-00001-of-00008.bin"
 
 
-def refused(machine: Machine, **asked: object) -> tuple[str, int, str]:
+def refused(machine: Machine, **asked: Any) -> tuple[str, int, str]:
     with pytest.raises(SetupError) as caught:
         machine.fetch(source="huggingface", **asked)
     return caught.value.code, int(caught.value.exit_code), caught.value.message("en")
@@ -159,7 +162,10 @@ def test_verify_tells_good_bad_and_missing(machine: Machine) -> None:
     done = machine.run("verify", MODEL, "--json")
     data = json.loads(done.out)["data"]
     assert (done.code, data["bad"], data["missing"]) == (1, [SHARD], ["config.json"])
-    assert f"internlm-setup fetch {MODEL} --source modelscope --to {machine.cwd / MODEL} --force" in done.err
+    repair = re.search(r"to repair: `internlm-setup (.+)`", done.err)
+    assert repair is not None, done.err
+    assert machine.run(*shlex.split(repair[1])).code == 0
+    assert machine.run("verify", MODEL).code == 0
 
 
 def test_verify_without_a_record(machine: Machine) -> None:

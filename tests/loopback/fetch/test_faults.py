@@ -15,13 +15,16 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.playground.door import MODEL_IDS
 from internlm_setup.playground.hub import KINDS, Fault, FaultKind, HubServer, Repository
+from internlm_setup.playground.hub.message import Stage
 from servers.machine import Machine, files_in
 
-pytestmark = pytest.mark.loopback
+pytestmark = [pytest.mark.loopback, pytest.mark.full]
 HUBS = ("modelscope", "huggingface", "openxlab")
 IN_FULL = pytest.mark.full  # the same at the other hubs, and what takes seconds
 EACH_HUB = ["modelscope", pytest.param("huggingface", marks=IN_FULL), pytest.param("openxlab", marks=IN_FULL)]
-BYTES = frozenset({"file", "content"})
+BYTES: frozenset[Stage] = frozenset({"file", "content"})
+FILE: frozenset[Stage] = frozenset({"file"})
+LISTING: frozenset[Stage] = frozenset({"listing"})
 LARGE = "weights.bin"
 LISTING_ONLY = {"link-elsewhere"}
 SLOW = {"drip"}  # the floor speed is watched over 20 s; tested alone
@@ -100,7 +103,7 @@ HOPELESS: dict[FaultKind, tuple[int, set[str]]] = {
     "garbage": (65, {"fetch.size-mismatch"}),
     "short-length": (75, {"fetch.stopped", "fetch.size-mismatch"}),
 }
-SECONDS = {"drop", "short-length", "silence"}
+SECONDS = {"drop", "expired", "server-error", "short-length", "silence", "truncate"}
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=IN_FULL) if k in SECONDS else k for k in HOPELESS])
@@ -108,8 +111,8 @@ def test_a_fault_that_never_ends_ends_the_run(
     machine: Machine, hub: HubServer, model: Mapping[str, bytes], kind: FaultKind
 ) -> None:
     """Nothing wrong gets a final name, and the run after the repair fetches only what is missing."""
-    where = frozenset({"file"}) if kind == "rate-limit" else None if kind in BY_OWN_STAGES else BYTES
-    hub.faults.add(Fault(kind, where=where, hub="huggingface"))  # type: ignore[arg-type]
+    where = FILE if kind == "rate-limit" else None if kind in BY_OWN_STAGES else BYTES
+    hub.faults.add(Fault(kind, where=where, hub="huggingface"))
     assert failure(machine, "huggingface") == HOPELESS[kind]
     arrived = here(machine)
     assert arrived.items() <= model.items()
@@ -209,7 +212,7 @@ def test_a_dripping_connection_is_left_after_twenty_seconds(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("source", ["modelscope", "huggingface"])
 def test_a_silent_listing_is_a_time_out(machine: Machine, hub: HubServer, source: str) -> None:
-    hub.faults.add(Fault("silence", where=frozenset({"listing"})))
+    hub.faults.add(Fault("silence", where=LISTING))
     started_s = time.monotonic()
     assert failure(machine, source) == (69, {"fetch.hub-unreachable"})
     assert time.monotonic() - started_s < 25

@@ -15,6 +15,7 @@ from servers.machine import MODEL, Machine
 pytestmark = pytest.mark.loopback
 SHA256, SHA1 = "ab" * 32, "cd" * 20
 GOOD = "config.json"
+BOTH = ["huggingface", pytest.param("modelscope", marks=pytest.mark.full)]
 # A bad path, and how the refusal shows it.
 PATHS = {
     "../escape.txt": "../escape.txt",
@@ -51,7 +52,7 @@ def refused(machine: Machine, source: str) -> SetupError:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("source", ["modelscope", "huggingface"])
+@pytest.mark.parametrize("source", BOTH)
 def test_a_bad_path_is_refused(machine: Machine, hub: HubServer, tmp_path: Path, path: str, source: str) -> None:
     serve(hub, tmp_path / "served", Entry(path, 3, SHA256, SHA1))
     error = refused(machine, source)
@@ -67,7 +68,7 @@ def test_openxlabs_listing_is_no_better(machine: Machine, hub: HubServer, tmp_pa
     assert (error.code, int(error.exit_code)) == ("fetch.hostile-listing", 76)
 
 
-@pytest.mark.parametrize("source", ["modelscope", "huggingface"])
+@pytest.mark.parametrize("source", BOTH)
 @pytest.mark.parametrize(
     "entry",
     [
@@ -86,6 +87,7 @@ def test_an_absurd_value_is_refused(
     assert entry.path in error.message("en")
 
 
+@pytest.mark.full
 def test_a_hundred_thousand_entries_are_refused(tmp_path: Path) -> None:
     with open_playground(weights_bytes=1 << 20, page_size=200_000) as hub:
         machine = Machine(tmp_path, hub.environment())

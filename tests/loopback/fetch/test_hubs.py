@@ -20,6 +20,8 @@ from servers.machine import MODEL, STATE, Machine
 
 pytestmark = pytest.mark.loopback
 EXTRA = "configuration.json"  # ModelScope's twin has it besides the shared files
+IN_FULL = pytest.mark.full  # the same at the other hubs
+EACH_HUB = ["modelscope", pytest.param("huggingface", marks=IN_FULL), pytest.param("openxlab", marks=IN_FULL)]
 SPELLINGS = (
     "internlm-chat-7b",
     "internlm/internlm-chat-7b",
@@ -44,7 +46,7 @@ def test_every_hub_gives_the_same_bytes(machine: Machine, model: Mapping[str, by
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("source", ["modelscope", "huggingface", "openxlab"])
+@pytest.mark.parametrize("source", EACH_HUB)
 def test_every_spelling_is_that_model_at_any_hub(
     machine: Machine, model: Mapping[str, bytes], spelling: str, source: str
 ) -> None:

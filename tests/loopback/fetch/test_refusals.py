@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,13 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.playground import make_standin
 from internlm_setup.playground.door import MODEL_IDS
 from internlm_setup.playground.hub import Fault, HubServer, Repository
+from internlm_setup.playground.hub.message import Stage
 from servers.machine import MODEL, Machine
 
 pytestmark = pytest.mark.loopback
 HUBS = ("modelscope", "huggingface", "openxlab")
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face", "openxlab": "OpenXLab"}
-LISTING = frozenset({"listing"})
+LISTING: frozenset[Stage] = frozenset({"listing"})
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def change(hub: HubServer, tmp_path: Path) -> Callable[..., None]:
     return serve
 
 
-def refusal(machine: Machine, source: str, **asked: object) -> SetupError:
+def refusal(machine: Machine, source: str, **asked: Any) -> SetupError:
     """Fetch, and return the error; no file may have been put in place."""
     with pytest.raises(SetupError) as caught:
         machine.fetch(source=source, **asked)

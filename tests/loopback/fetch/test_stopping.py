@@ -74,7 +74,11 @@ def test_killed_five_times(machine: Machine, slow: HubServer, model: Mapping[str
 
 @pytest.mark.parametrize(
     ("number", "code", "name"),
-    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+    [
+        (signal.SIGINT, 130, "Ctrl-C"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.full),
+        pytest.param(signal.SIGHUP, 129, "SIGHUP", marks=pytest.mark.full),
+    ],
 )
 def test_a_signal_keeps_what_came_and_names_the_command(
     machine: Machine, slow: HubServer, model: Mapping[str, bytes], number: int, code: int, name: str

@@ -23,7 +23,8 @@ EVERYWHERE = {name: value for variables in SECRETS.values() for name, value in v
 
 def run(machine: Machine, source: str, *words: str) -> Done:
     """Fetch with the tokens of all hubs at hand."""
-    return machine.run("fetch", MODEL, "--source", source, *words, **EVERYWHERE)
+    machine.variables = {**machine.variables, **EVERYWHERE}
+    return machine.run("fetch", MODEL, "--source", source, *words)
 
 
 def secrets_in_files(root: Path) -> set[str]:
