@@ -104,6 +104,7 @@ def test_what_real_models_have(path: str) -> None:
         (".Internlm-SETUP/x", OURS),
         (".internlm-\u017fetup/x", OURS),
         (".internlm-setup", OURS),
+        ("INTERN~1/manifest.json", OURS),
         ("con", RESERVED),
         ("a/NUL", RESERVED),
         ("aux.json", RESERVED),
