@@ -144,7 +144,9 @@ def _adapter(origin: str, network: Network, listing: _Listing) -> Any:
     """Make the transport under the SDK's sessions: our trust store, our patience, our errors, no token abroad."""
     from requests.adapters import HTTPAdapter
 
-    class Adapter(HTTPAdapter):
+    base: Any = HTTPAdapter
+
+    class Adapter(base):  # type: ignore[misc]
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
             return super().init_poolmanager(*args, ssl_context=network.ssl_context(), **kwargs)
 
