@@ -111,8 +111,9 @@ def test_begun_at_one_hub_continued_at_another(machine: Machine, slow: HubServer
 
 def test_two_runs_at_once(machine: Machine, slow: HubServer, model: Mapping[str, bytes]) -> None:
     """The second is refused and says so; the first is not disturbed."""
+    slow.faults.throttle(total_bytes_per_s=RATE // 12)  # the first must outlast the second's start
     first = machine.start("fetch", MODEL, "--source", "huggingface")
-    slow.log.wait_for_bytes(1 << 20)
+    slow.log.wait_for_bytes(RATE // 24)
     second = machine.run("fetch", MODEL, "--source", "huggingface")
     slow.faults.throttle()
     first.communicate(timeout=30)
