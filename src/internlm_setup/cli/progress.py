@@ -147,12 +147,15 @@ def _lines(watcher: _Watcher) -> Iterator[None]:
 
 
 def _write_lines(watcher: _Watcher, done: threading.Event) -> None:
-    last = ""
-    while not done.is_set():
+    """Write a line whenever it says something new: at once when a hub is asked, at the end, and every few seconds."""
+    last, over = "", False
+    while not over:
+        over = done.is_set()
         with watcher.lock:
             line = watcher.tally.line(watcher.output.language)
             watcher.changed.clear()
         if line != last:
             watcher.output.talk(line)
             last = line
-        watcher.clock.wait(LINE_EVERY_S, watcher.changed)
+        if not over:
+            watcher.clock.wait(LINE_EVERY_S, watcher.changed)

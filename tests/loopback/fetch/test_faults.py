@@ -74,6 +74,15 @@ def test_one_fault_in_the_large_file_heals(
     assert here(machine) == model
 
 
+def test_another_tag_at_openxlab_is_another_file(machine: Machine, hub: HubServer, model: Mapping[str, bytes]) -> None:
+    """Without a hash only the tag tells that a file was replaced; the next run fetches the new one."""
+    hub.faults.add(Fault("etag", LARGE, hub="openxlab", where=BYTES, times=1, skip=1))
+    assert failure(machine, "openxlab") == (76, {"fetch.file-changed"})
+    assert LARGE not in here(machine)
+    fetch(machine, "openxlab")
+    assert here(machine) == model
+
+
 HARMLESS = ("chunked", "elsewhere", "endless", "etag", "ignore-range", "range-200", "range-416")
 
 
