@@ -61,7 +61,7 @@ def test_a_complete_content_is_hashed_once(tmp_path: Path) -> None:
     piece = board.next_piece()
     assert piece is not None
     piece.assembly.store_block(piece, DATA)
-    piece.assembly.give_back(piece)
+    piece.assembly.give_back(piece, 0.0)
     board.settle(piece.assembly)
     board.settle(piece.assembly)
     assert board.next_to_hash() is piece.assembly
@@ -75,7 +75,7 @@ def test_a_content_that_waits_is_passed_over(tmp_path: Path) -> None:
     board, _ = board_of([one, two])
     piece = board.next_piece()
     assert piece is not None
-    one.give_back(piece)
+    one.give_back(piece, 0.0)
     one.not_before_s = StillClock().monotonic() + 60
     following = board.next_piece()
     assert following is not None
@@ -173,7 +173,7 @@ def test_growing_files(tmp_path: Path) -> None:
     assert piece is not None
     assert board.growing() == [large.partial]
     piece.at = 1 << 20
-    large.give_back(piece)
+    large.give_back(piece, 0.0)
     assert board.growing() == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import (
@@ -15,8 +15,9 @@ from internlm_setup.core.errors import (
     WriteError,
 )
 from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.assembly import Assembly, Piece
+from internlm_setup.fetch.transfer.assembly import Assembly
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.store import Partial
 
 MOST_DEAD_IN_A_ROW = 3
@@ -65,10 +66,8 @@ class Board:
                 self.changed.wait(timeout=min(0.2, self._paused_until_s - now_s))
                 continue
             self._active = [a for a in self._active if not a.finished]
-            for assembly in self._active:
-                piece = assembly.take() if assembly.not_before_s <= now_s else None
-                if piece is not None:
-                    return piece
+            if (piece := self._first(Assembly.take, now_s)) is not None:
+                return piece
             if self._waiting:
                 assembly = self._waiting.popleft()
                 assembly.open()
@@ -77,9 +76,25 @@ class Board:
             if not self._active:
                 self.changed.notify_all()
                 return None
+            if (piece := self._first(Assembly.relieve, now_s)) is not None:
+                return piece
             soonest_s = min(a.not_before_s for a in self._active) - now_s
-            self.changed.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.5)
+            self.changed.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.25)
         return None
+
+    def _first(self, offer: Callable[[Assembly, float], Piece | None], now_s: float) -> Piece | None:
+        """Return the first piece that a content offers; one that waits to be asked again offers none."""
+        for assembly in self._active:
+            piece = offer(assembly, now_s) if assembly.not_before_s <= now_s else None
+            if piece is not None:
+                return piece
+        return None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do, or nobody is to do it."""
+        with self.changed:
+            return self.cancelled.is_set() or (not self._waiting and all(a.finished for a in self._active))
 
     def next_to_hash(self) -> Assembly | None:
         """Wait for a content whose front moved or that is complete; None when there will be no more."""
@@ -87,7 +102,7 @@ class Board:
             while not self.cancelled.is_set():
                 if self._to_hash:
                     return self._to_hash.popleft()
-                if not self._waiting and all(a.finished for a in self._active):
+                if self.over:
                     return None
                 self.changed.wait(timeout=0.5)
         return None
@@ -98,6 +113,14 @@ class Board:
             if assembly.complete and not assembly.finished:
                 self.queue_hash(assembly)
             self.changed.notify_all()
+
+    def claim(self, assembly: Assembly) -> bool:
+        """Let a worker finish a small content itself, unless somebody is on it."""
+        with self.changed:
+            if assembly.small is None or not assembly.complete or assembly.hashing or assembly.finished:
+                return False
+            assembly.hashing = True
+            return True
 
     def queue_hash(self, assembly: Assembly) -> None:
         """Ask for a content's hash to be advanced, unless somebody is on it."""

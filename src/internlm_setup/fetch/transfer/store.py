@@ -42,8 +42,7 @@ class Partial:
             self._journal = Journal(self._journal_path, f"{key}:{size_bytes}")
             if size_bytes is None:
                 self._journal.spans = Spans()
-            if list(self._journal.spans):
-                self.checkpoint()
+        self._unsynced_bytes = self.present_bytes
 
     @property
     def present_bytes(self) -> int:
@@ -81,13 +80,31 @@ class Partial:
         with self._lock, writing(self._journal_path):
             if self._fd >= 0:
                 self._journal.record(start, end)
+                self._unsynced_bytes += end - start
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """How many recorded bytes a power cut could still take."""
+        return self._unsynced_bytes
 
     def checkpoint(self) -> None:
-        """Make everything recorded so far survive a power cut; nothing is left to do after `close`."""
+        """Make everything recorded so far survive a power cut; nothing is left to do after `close`.
+
+        Others may write and record meanwhile: the disk is waited for without the lock.
+        """
+        with self._lock, writing(self.path):
+            if self._fd < 0:
+                return
+            mark, self._unsynced_bytes = self._journal.mark(), 0
+            fd = os.dup(self._fd)
+        try:
+            with writing(self.path):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
         with self._lock, writing(self.path):
             if self._fd >= 0:
-                os.fsync(self._fd)
-                self._journal.checkpoint()
+                self._journal.checkpoint(mark)
 
     def close(self) -> None:
         """Let go of the files; what is recorded stays."""
