@@ -96,7 +96,7 @@ def test_a_stop_wakes_who_waits(tmp_path: Path) -> None:
     board, _ = board_of([assembly])
     board.next_piece()
     got: list[object] = []
-    waiting = threading.Thread(target=lambda: got.append(board.next_piece()))
+    waiting = threading.Thread(target=lambda: got.append(board.next_piece()), daemon=True)
     waiting.start()
     board.stop()
     waiting.join(timeout=20)
@@ -185,12 +185,10 @@ def test_asked_to_pause(tmp_path: Path) -> None:
     board.pause(0)
     board.pause(5)
     got: list[object] = []
-    waiting = threading.Thread(target=lambda: got.append(board.next_piece()))
+    waiting = threading.Thread(target=lambda: got.append(board.next_piece()), daemon=True)
     waiting.start()
     clock.seconds += 30
-    with board.changed:
-        board.changed.notify_all()
-    waiting.join(timeout=0.1)
+    waiting.join(timeout=0.5)
     assert got == []
     clock.seconds += 31
     waiting.join(timeout=20)

@@ -52,6 +52,11 @@ class Piece:
         return self.at == self.end
 
     @property
+    def safe(self) -> bool:
+        """Whether the journal knows all of it, so that its worker need not be waited for."""
+        return self.recorded == self.end
+
+    @property
     def left_bytes(self) -> int:
         """How much is still to come; 0 where nobody knows."""
         return 0 if self.end is None else self.end - self.at

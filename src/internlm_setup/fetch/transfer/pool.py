@@ -80,9 +80,8 @@ def transfer(
     for thread in threads:
         thread.start()
     try:
-        while not board.over:  # in short steps, so that a signal is seen
-            with board.changed:
-                board.changed.wait(timeout=0.2)
+        while not board.wait(0.2):  # in short steps, so that a signal is seen
+            pass
     finally:
         board.stop()
         fetcher.hang_up()
@@ -122,9 +121,7 @@ class _Pool:
         """Bring growing files to the disk while they grow: for a power cut, and so that little is left for the end."""
         clock = self.options.clock
         next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
-        while not self.board.over:
-            with self.board.changed:
-                self.board.changed.wait(timeout=SYNC_LOOK_S)
+        while not self.board.wait(SYNC_LOOK_S):
             due = clock.monotonic() >= next_checkpoint_s
             for partial in self.board.growing():
                 if partial.unsynced_bytes >= (1 if due else CHECKPOINT_BYTES):
@@ -139,17 +136,17 @@ class _Pool:
             try:
                 self._carry(piece)
             except NoRanges:
-                with self.board.changed:
+                with self.board.lock:
                     assembly.one_stream()
                     assembly.give_back(piece, self.options.clock.monotonic())
             except Again as error:
                 self._retry(piece, error)
             except SetupError as error:
-                with self.board.changed:
+                with self.board.lock:
                     assembly.in_flight.remove(piece)
                 self.board.fail(assembly, error)
             else:
-                with self.board.changed:
+                with self.board.lock:
                     assembly.give_back(piece, self.options.clock.monotonic())
             if self.board.claim(assembly):
                 self._hash(assembly)
@@ -198,7 +195,7 @@ class _Pool:
         """
         if assembly.content.has_hash or etag is None:
             return
-        with self.board.changed:
+        with self.board.lock:
             assembly.etag = assembly.etag or etag
             if assembly.etag != etag:
                 raise FileChanged(assembly.content.paths[0], assembly.source.hub)
@@ -222,7 +219,7 @@ class _Pool:
         asked_s = error.wait_s or 0.0
         if asked_s <= LONGEST_ASKED_WAIT_S:
             self.board.pause(asked_s)
-        with self.board.changed:
+        with self.board.lock:
             lost = len(assembly.small or b"")
             assembly.give_back(piece, clock.monotonic())
             if assembly.finished or assembly.complete:  # others took what was left of it
@@ -251,7 +248,7 @@ class _Pool:
     def _hash(self, assembly: Assembly) -> None:
         """Hash what is here of a content; finish it when that is all."""
         try:
-            with self.board.changed:
+            with self.board.lock:
                 complete = assembly.complete
             if complete:
                 self._finish(assembly)
@@ -259,7 +256,7 @@ class _Pool:
                 assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
         except SetupError as error:
             self.board.fail(assembly, error)
-        with self.board.changed:
+        with self.board.lock:
             assembly.hashing = False
 
     def _finish(self, assembly: Assembly) -> None:
@@ -283,7 +280,7 @@ class _Pool:
         assembly.mismatches += 1
         if assembly.mismatches > 1:
             raise error
-        with self.board.changed:
+        with self.board.lock:
             assembly.turn += 1
             assembly.forget()
             assembly.open()

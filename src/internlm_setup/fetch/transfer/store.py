@@ -142,6 +142,7 @@ class Store:
         self.folder = folder
         self.state = folder / STATE_FOLDER
         self._partials = self.state / "partial"
+        self._proven: set[Path] = set()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -180,12 +181,14 @@ class Store:
         return decode(journal.read_bytes(), f"{key}:{size_bytes}", boot_id()).size_bytes
 
     def target(self, path: str) -> Path:
-        """Return where a listed path lands, its folder made.
+        """Return where a listed path lands, its folder made; each folder is looked at once.
 
         Raises:
             FileInTheWay: A symbolic link or a file on the way leads elsewhere.
         """
         target = self.folder / path
+        if target.parent in self._proven:
+            return target
         try:
             inside = target.parent.resolve().is_relative_to(self.folder.resolve())
         except (OSError, RuntimeError):  # links in a circle
@@ -194,6 +197,7 @@ class Store:
             raise FileInTheWay(str(target.parent))
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+        self._proven.add(target.parent)
         return target
 
     def write_small(self, data: bytes | bytearray) -> Path:
