@@ -12,12 +12,13 @@ from pathlib import Path
 
 from internlm_setup.core.errors import SetupError
 from internlm_setup.fetch.model import Location, Proof
+from internlm_setup.fetch.transfer import prefixes
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
 from internlm_setup.fetch.transfer.store import Partial, Store
-from internlm_setup.fetch.transfer.verify import Digest, FileHasher, judge
+from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece, judge
 
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
@@ -65,6 +66,7 @@ class Assembly:
         self.finished = False
         self.entries: tuple[Entry, ...] = ()
         self.etag = content.etag
+        self._refetched: set[int] = set()
         self._jobs = jobs
         self._location: Location | None = None
         self._location_lock = threading.Lock()
@@ -100,7 +102,8 @@ class Assembly:
         if not self.content.has_hash and self.content.etag is None:
             self.store.forget(self.content.key)  # nothing says that an earlier run's bytes are of the same file
         self.partial = self.store.partial(self.content.key, size)
-        self.hasher = FileHasher(self.partial.path, size, git=True)
+        expected = prefixes.load(self.store.state, self.content.sha256, size)
+        self.hasher = FileHasher(self.partial.path, size, git=True, expected=expected)
         self._queue_holes()
 
     def _queue_holes(self) -> None:
@@ -138,6 +141,24 @@ class Assembly:
                 self._queue_holes()
         elif not carried and piece.end is not None:
             self.queue.insert(0, (piece.at, piece.end))
+
+    def refetch(self, wrong: WrongPiece) -> int:
+        """Queue a piece that is not the one known from before; found wrong twice, what is known is not believed.
+
+        Returns:
+            How many bytes have to come again.
+        """
+        if self.partial is None or self.hasher is None or wrong.start in self._refetched:
+            if self.hasher is not None:
+                self.hasher.digest.expect_nothing()
+            return 0
+        self._refetched.add(wrong.start)
+        self.partial.drop(wrong.start, wrong.end)
+        if not self.single_stream:
+            self.queue.insert(0, (wrong.start, wrong.end))
+        elif not self.in_flight:
+            self._queue_holes()
+        return wrong.end - wrong.start
 
     def one_stream(self) -> None:
         """Fetch this content from its start in one request from now on: the server knows no ranges."""
@@ -204,6 +225,7 @@ class Assembly:
             self.store.place(waiting, target)
         if self.partial is not None:
             self.partial.forget_journal(self.store.target(self.content.paths[0]).parent)
+        prefixes.save(self.store.state, digest.sha256, size, digest.prefixes)
         return entries
 
     def _sealed(self) -> Path:

@@ -18,6 +18,7 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly, Piece
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.store import Partial
+from internlm_setup.fetch.transfer.verify import WrongPiece
 
 MOST_DEAD_IN_A_ROW = 3
 
@@ -116,6 +117,12 @@ class Board:
                 self._dead_in_a_row = 0
         if fresh_bytes:
             self.say(events.Advanced(assembly.content.paths[0], fresh_bytes))
+
+    def refetch(self, assembly: Assembly, wrong: WrongPiece) -> None:
+        """Have one piece of a content fetched again."""
+        with self.changed:
+            count_bytes = assembly.refetch(wrong)
+        self.say(events.Advanced(assembly.content.paths[0], -count_bytes))
 
     def fail(self, assembly: Assembly, error: SetupError) -> None:
         """Give up on a content.

@@ -100,6 +100,12 @@ class Journal:
             self.close()
             self._rewrite_unsynced()
 
+    def forget(self, start: int, end: int) -> None:
+        """Vouch no longer for the bytes `start` to `end`."""
+        self.spans.cut(start, end)
+        self.close()
+        self._rewrite_unsynced()
+
     def checkpoint(self) -> None:
         """Note that everything recorded so far has been synced to the disk by the caller."""
         os.write(self._fd, _record(_CHECKPOINT))
