@@ -6,7 +6,7 @@ import os
 import shlex
 import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -117,16 +117,12 @@ def verify(folder: Path, tell: events.Listener = events.ignore) -> Report:
     files = tuple(RemoteFile(e.path, e.size_bytes, e.sha256, e.git_sha1) for e in made.files)
     snapshot = Snapshot(made.hub, made.repo, made.revision, made.commit, files)
     recorded = {e.path: e for e in made.files}
-    found = (_as_recorded(f, recorded[f.path]) for f in _examine(folder, snapshot, tell))
-    return Report(folder, made.model, snapshot, tuple(found))
 
+    def as_recorded(entry: Entry) -> Entry:
+        """Only what a published hash once proved is proved."""
+        return replace(recorded[entry.path], mtime_ns=entry.mtime_ns)
 
-def _as_recorded(found: Finding, recorded: Entry) -> Finding:
-    """Only what a published hash once proved is called good."""
-    if found.entry is None:
-        return found
-    entry = replace(recorded, mtime_ns=found.entry.mtime_ns)
-    return replace(found, entry=entry, state="unverified" if recorded.proof == "none" else "good")
+    return Report(folder, made.model, snapshot, tuple(_examine(folder, snapshot, tell, as_recorded)))
 
 
 def verify_as(
@@ -160,32 +156,43 @@ def verify_as(
     if any(f.sha256 is None and f.git_sha1 is None for f in snapshot.files):
         others = [h for h in world.auto if h in wanted.ids and h != snapshot.hub]
         witness = Witness.summon(questions(wanted, world, others, None) if others else [], world.clock)
-        found = [_testified(f, witness) for f in found]
+        found = [_proved(f, witness) for f in found]
     extra = _extra(folder, (f.path for f in snapshot.files))
     return Report(folder, wanted.name, snapshot, tuple(found), extra, question.hub, witness)
 
 
-def _testified(found: Finding, witness: Witness) -> Finding:
-    if found.state != "unverified" or found.entry is None:
-        return found
-    entry = witness.testify(found.entry)
-    return replace(found, entry=entry, state="unverified" if entry.proof == "none" else "good")
+def _proved(found: Finding, witness: Witness) -> Finding:
+    """Say again what a file is, now that a witness was heard."""
+    return found if found.entry is None else _finding(witness.testify(found.entry), found.size_bytes, found.prefixes)
 
 
-def _examine(folder: Path, snapshot: Snapshot, tell: events.Listener) -> list[Finding]:
-    """Hash every file that is there with the right size, in a few threads."""
+def _finding(entry: Entry, size_bytes: int | None, prefixes: tuple[bytes, ...]) -> Finding:
+    return Finding(entry.path, size_bytes, "unverified" if entry.proof == "none" else "good", entry, prefixes)
+
+
+def _examine(
+    folder: Path, snapshot: Snapshot, tell: events.Listener, vouch: Callable[[Entry], Entry] | None = None
+) -> list[Finding]:
+    """Hash every file that is there with the right size, in a few threads; `vouch` corrects what proves it."""
     say, cancelled = events.one_at_a_time(tell), threading.Event()
     files = sorted(snapshot.files, key=lambda f: f.path)
-    to_read = [f for f in files if (folder / f.path).is_file()]
-    size_bytes = sum(f.size_bytes or 0 for f in to_read)
-    say(events.Planned(snapshot.repo, snapshot.hub, len(to_read), size_bytes, 0))
+    sizes = [(f.size_bytes, (folder / f.path).stat().st_size) for f in files if (folder / f.path).is_file()]
+    size_bytes = sum(found for listed, found in sizes if listed in {None, found})
+    say(events.Planned(snapshot.repo, snapshot.hub, len(sizes), size_bytes, 0))
     try:
-        return each(partial(_look, folder, snapshot.hub, say, cancelled), files, HASHERS)
+        return each(partial(_look, folder, snapshot.hub, say, cancelled, vouch), files, HASHERS)
     finally:
         cancelled.set()  # Ctrl-C must not leave anybody reading a large file
 
 
-def _look(folder: Path, hub: str, say: events.Listener, cancelled: threading.Event, file: RemoteFile) -> Finding:
+def _look(
+    folder: Path,
+    hub: str,
+    say: events.Listener,
+    cancelled: threading.Event,
+    vouch: Callable[[Entry], Entry] | None,
+    file: RemoteFile,
+) -> Finding:
     path = folder / file.path
     if not path.is_file():
         return Finding(file.path, file.size_bytes, "missing")
@@ -200,8 +207,8 @@ def _look(folder: Path, hub: str, say: events.Listener, cancelled: threading.Eve
         read=lambda n: say(events.Advanced(file.path, n)),
     )
     good, proof = judge(digest, file.sha256, file.git_sha1)
-    say(events.FileFinished(file.path, stat.st_size, proof if good else "none"))
     if not good:
+        say(events.FileFinished(file.path, stat.st_size, "none"))
         return Finding(file.path, file.size_bytes, "bad")
     entry = Entry(
         path=file.path,
@@ -213,8 +220,9 @@ def _look(folder: Path, hub: str, say: events.Listener, cancelled: threading.Eve
         proof_from=None if proof == "none" else hub,
         source="disk",
     )
-    state: State = "unverified" if proof == "none" else "good"
-    return Finding(file.path, file.size_bytes, state, entry, tuple(digest.prefixes))
+    entry = entry if vouch is None else vouch(entry)
+    say(events.FileFinished(file.path, stat.st_size, entry.proof))
+    return _finding(entry, file.size_bytes, tuple(digest.prefixes))
 
 
 def _extra(folder: Path, listed: Iterable[str]) -> tuple[str, ...]:

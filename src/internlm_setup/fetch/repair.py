@@ -118,7 +118,7 @@ def repair(
             jobs=jobs,
             limit=RateLimit(limit_rate_bytes_per_s, world.clock),
             clock=world.clock,
-            tell=_counting(came, tell),
+            tell=_counting(came, finished, tell),
             finished=lambda entry: finished.add(wares.vouch(entry)),
         )
         tell(_planned(wares.snapshot, contents, store))
@@ -202,10 +202,14 @@ def _planned(snapshot: Snapshot, contents: Sequence[Content], store: Store) -> e
     return events.Planned(snapshot.repo, snapshot.hub, sum(len(c.paths) for c in contents), sizes, present)
 
 
-def _counting(came: Counter[str], tell: events.Listener) -> events.Listener:
+def _counting(came: Counter[str], finished: Finished, tell: events.Listener) -> events.Listener:
+    """Count what comes for each file, and let nothing be called proved by more than its record says."""
+
     def hear(event: events.Event) -> None:
         if isinstance(event, events.Advanced) and event.count_bytes > 0:
             came[event.path] += event.count_bytes
+        if isinstance(event, events.FileFinished):
+            event = replace(event, proof=finished.entries[event.path].proof)
         tell(event)
 
     return hear

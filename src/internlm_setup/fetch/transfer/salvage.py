@@ -45,21 +45,11 @@ def worth_keeping(path: Path, size_bytes: int, *, pieces_are_known: bool) -> lis
 
 
 def keep(path: Path, spans: list[Span], partial: Partial) -> None:
-    """Copy spans of a file into a partial, as far as they are missing there; an unreadable part stays missing."""
+    """Copy spans of a file into a partial, as far as they are missing there."""
     with reading(path), path.open("rb", buffering=0) as file:
-        for start, end in (hole for a, b in spans for hole in partial.holes(a, b)):
+        for start, end in [hole for a, b in spans for hole in partial.holes(a, b)]:
             at = start
-            while at < end:
-                step = min(COPY_BYTES, end - at)
-                try:
-                    copied = partial.copy_from(file, at, step)
-                except OSError as error:
-                    if error.errno != errno.EIO:  # a bad sector
-                        raise
-                    at += step
-                    continue
-                if not copied:
-                    return
+            while at < end and (copied := partial.copy_from(file, at, min(COPY_BYTES, end - at))):
                 partial.record(at, at + copied)
                 at += copied
 
