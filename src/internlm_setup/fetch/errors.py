@@ -282,6 +282,7 @@ class LinkedFile(WriteError):
     """A file to repair is a link, or lies behind one: what it leads to belongs to somebody else."""
 
     path: str
+    remove: str
     command: str
 
     code = "fetch.linked-file"
@@ -290,8 +291,9 @@ class LinkedFile(WriteError):
         zh="`{path}` 是指向别处文件的链接，不会写入该文件",
     )
     hint = Text(
-        en="to put a file of its own in the link's place, and leave what it leads to as it is: `{command}`",
-        zh="用独立的文件替换该链接，而不改动它指向的内容：`{command}`",
+        en="to have a file of its own in the link's place, and leave what it leads to as it is: `{remove}`, "
+        "then `{command}`",
+        zh="要用独立的文件替换该链接，而不改动它指向的内容：先 `{remove}`，再 `{command}`",
     )
 
 

@@ -104,8 +104,7 @@ def repair(
     wares = _as_published(report) if report.hub else _as_recorded(report, world, tell)
     lost = {*report.bad, *report.missing}
     wanted = [f for f in wares.snapshot.files if f.path in lost]
-    for file in wanted:
-        _refuse_links(report, file.path)
+    _refuse_links(report, [file.path for file in wanted])
     store, contents = Store(report.folder), contents_of(wares.hub, wares.snapshot, wanted)
     with store.locked():
         absent = sum((c.size_bytes or 0) - store.present_bytes(c.key, c.size_bytes) for c in contents)
@@ -161,17 +160,21 @@ def _as_recorded(report: Report, world: World, tell: events.Listener) -> _Wares:
     return _Wares(question.hub, replace(live, revision=made.revision, files=made.files), vouch)
 
 
-def _refuse_links(report: Report, path: str) -> None:
+def _refuse_links(report: Report, paths: Sequence[str]) -> None:
     """Never write through a link: what it leads to is another tool's, and other folders may lead there too."""
-    target = report.folder / path
-    inside = [target, *(report.folder / p for p in Path(path).parents if p != Path())]
-    if any(p.is_symlink() for p in inside):
-        made = report.snapshot
+    folder, made = report.folder, report.snapshot
+    links: dict[Path, str] = {}
+    for path in paths:
+        inside = [folder / path, *(folder / p for p in Path(path).parents if p != Path())]
+        links |= {p: path for p in inside if p.is_symlink() and p not in links}
+        if not links and (folder / path).exists() and not (folder / path).is_file():
+            raise FileInTheWay(str(folder / path))
+    if links:
         pinned = made.commit or made.revision
-        fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(report.folder), "--force"]
-        raise LinkedFile(str(target), shlex.join([*fetch, *(["--revision", pinned] if pinned else [])]))
-    if target.exists() and not target.is_file():
-        raise FileInTheWay(str(target))
+        fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(folder)]
+        fetch += ["--revision", pinned] if pinned else []
+        first = str(folder / next(iter(links.values())))
+        raise LinkedFile(first, shlex.join(["rm", *map(str, links)]), shlex.join(fetch))
 
 
 def _salvage(content: Content, store: Store, tell: events.Listener) -> Why:
