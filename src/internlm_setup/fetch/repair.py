@@ -37,7 +37,9 @@ from internlm_setup.fetch.transfer.survey import same_content
 from internlm_setup.fetch.world import World, questions
 
 Why = Literal["missing", "pieces", "visible", "whole"]
-_KEEPING = Text(en="keeping {kept} of {path}", zh="保留 {path} 中的 {kept}")
+_KEEPING = Text(
+    en="copying {kept} of {path}, to keep what is good of it", zh="正在复制 {path} 中的 {kept}，以保留完好的部分"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,12 +121,14 @@ def test_a_hub_without_hashes_and_with_witnesses(machine: Machine, model: Mappin
         (folder / path).write_bytes(content)
     code, data = checked(machine, folder, "--source", "openxlab")
     assert (code, data["hub"], data["unverified"]) == (0, "openxlab", [])
+    good = machine.run("verify", "usb", "--as", MODEL, "--source", "openxlab")
+    assert f"at openxlab (-): {len(model)} verified by sha256 from modelscope" in good.err
     spoil(folder / SHARD)
     code, data = checked(machine, folder, "--source", "openxlab")
     assert (code, data["bad"], data["unverified"]) == (0, [], [SHARD])
     done = machine.run("verify", "usb", "--as", MODEL, "--source", "openxlab")
     assert f"{SHARD}  not verified" in done.out
-    assert f"1 of {len(model)} files are NOT verified" in done.err
+    assert f"no published hash proves 1 of {len(model)} files, so they are NOT verified" in done.err
     (folder / SHARD).write_bytes(b"short")
     assert checked(machine, folder, "--source", "openxlab")[1]["bad"] == [SHARD]
 

@@ -10,6 +10,7 @@ import typer
 from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
+from internlm_setup.cli.proofs import described
 from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text, human_size, printable
 
@@ -206,11 +207,12 @@ def _summary(report: Report) -> Text:
             zh="{count} 个文件中有 {bad} 个不同，{missing} 个缺失",
         )
         return words.fill(bad=len(report.bad), count=count, missing=len(report.missing))
-    made, unproved = report.snapshot, len(report.unverified)
+    unproved = len(report.unverified)
     if report.hub is not None:
-        words = _NOT_ALL_PROVED if unproved else _AS_PUBLISHED
-        revision = made.commit or made.revision or "-"
-        return words.fill(count=count, n=unproved, hub=made.hub, repo=made.repo, revision=revision)
+        made = report.snapshot
+        proof = described((f.entry.proof, f.entry.proof_from) for f in report.findings if f.entry is not None)
+        words, revision = _NOT_ALL_PROVED if unproved else _AS_PUBLISHED, made.commit or made.revision or "-"
+        return words.fill(count=count, n=unproved, hub=made.hub, repo=made.repo, revision=revision, proof=proof)
     if unproved:
         words = Text(
             en="all {count} files are as they came; {n} of them were never proved by a published hash",
@@ -221,14 +223,14 @@ def _summary(report: Report) -> Text:
 
 
 _AS_PUBLISHED = Text(
-    en="all {count} files are what {hub} publishes (`{repo}`, {revision})",
-    zh="{count} 个文件均与 {hub} 公布的内容一致（`{repo}`，{revision}）",
+    en="all {count} files are those of `{repo}` at {hub} ({revision}): {proof}",
+    zh="{count} 个文件与 {hub} 上的 `{repo}`（{revision}）一致：{proof}",
 )
 _NOT_ALL_PROVED = Text(
-    en="nothing is known to differ from {hub} (`{repo}`, {revision}), but {n} of {count} files are NOT verified: "
-    "no hash that proves them is published",
-    zh="没有发现与 {hub}（`{repo}`，{revision}）不同之处，"
-    "但 {count} 个文件中有 {n} 个【未经】校验：没有公布可证明它们的哈希值",
+    en="nothing is known to differ from `{repo}` at {hub} ({revision}), but no published hash proves {n} of {count} "
+    "files, so they are NOT verified; {proof}",
+    zh="没有发现与 {hub} 上的 `{repo}`（{revision}）不同之处，但 {count} 个文件中有 {n} 个没有公布的哈希值可以证明，"
+    "因此【未经】校验；{proof}",
 )
 _SOURCE_ALONE = Text(
     en="`--source` says what to compare with, so it needs `--as MODEL`",
