@@ -19,12 +19,11 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import NoManifest
 from internlm_setup.fetch.transfer.manifest import Entry, read_manifest
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER
-from internlm_setup.fetch.transfer.verify import hash_file, judge
+from internlm_setup.fetch.transfer.verify import hash_file, judge, wants_git
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World, questions
 
 HASHERS = 2
-GIT_BYTES = 16 << 20  # the hubs publish a git hash only of files that are not LFS: up to 10 MiB
 State = Literal["good", "bad", "missing", "unverified"]
 
 # Folders that tools keep for themselves inside a model's folder, and how their half-done files end.
@@ -202,7 +201,7 @@ def _look(
     say(events.FileStarted(file.path, stat.st_size, 0))
     digest = hash_file(
         path,
-        git=file.sha256 is None or stat.st_size <= GIT_BYTES,
+        git=wants_git(stat.st_size, file.sha256),
         cancelled=cancelled,
         read=lambda n: say(events.Advanced(file.path, n)),
     )

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch import history
 from internlm_setup.fetch.ask import ask
 from internlm_setup.fetch.check import Report
-from internlm_setup.fetch.errors import LinkedFile, NoLongerPublished
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.service import contents_of, raise_failures
 from internlm_setup.fetch.space import check_space
@@ -40,6 +40,45 @@ Why = Literal["missing", "pieces", "visible", "whole"]
 _KEEPING = Text(
     en="copying {kept} of {path}, to keep what is good of it", zh="正在复制 {path} 中的 {kept}，以保留完好的部分"
 )
+
+
+@dataclass(eq=False)
+class LinkedFile(WriteError):
+    """A file to repair is a link, or lies behind one: what it leads to belongs to somebody else."""
+
+    path: str
+    remove: str
+    command: str
+
+    code = "fetch.linked-file"
+    text = Text(
+        en="`{path}` is a link to a file elsewhere, which is not written to",
+        zh="`{path}` 是指向别处文件的链接，不会写入该文件",
+    )
+    hint = Text(
+        en="to have a file of its own in the link's place, and leave what it leads to as it is: `{remove}`, "
+        "then `{command}`",
+        zh="要用独立的文件替换该链接，而不改动它指向的内容：先 `{remove}`，再 `{command}`",
+    )
+
+
+@dataclass(eq=False)
+class NoLongerPublished(NotFoundError):
+    """What a folder's record says of a file is not what its hub has now."""
+
+    path: str
+    hub: str
+    command: str
+
+    code = "fetch.no-longer-published"
+    text = Text(
+        en="{hub} no longer has `{path}` as it was fetched, so it cannot be repaired",
+        zh="{hub} 上的 `{path}` 已不是当初下载的内容，无法修复",
+    )
+    hint = Text(
+        en="nothing was changed; to fetch what is published now: `{command}`",
+        zh="没有做任何改动；下载现在公布的内容：`{command}`",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +162,10 @@ def repair(
             finished=lambda entry: finished.add(wares.vouch(entry)),
         )
         tell(_planned(wares.snapshot, contents, store))
-        outcomes, received_bytes = transfer(contents, store, Fetcher(world.network, jobs), options)
+        try:
+            outcomes, received_bytes = transfer(contents, store, Fetcher(world.network, jobs), options)
+        finally:
+            finished.close()
         raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
         store.tidy()
         _record(report, wares.snapshot, finished, store)

@@ -40,7 +40,7 @@ from internlm_setup.fetch.transfer.plan import Content, Source, content_key, sel
 from internlm_setup.fetch.transfer.pool import Options, Outcome, transfer
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
-from internlm_setup.fetch.transfer.survey import Survey, refusal, same_content, survey
+from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World, questions
 
@@ -194,10 +194,13 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
     )
-    outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
+    try:
+        outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
+    finally:
+        finished.close()
     raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
-    entries = _still_true(finished, store, snapshot)
+    entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}
     for file in made.files:
         if file.path not in recorded_paths:
@@ -263,16 +266,6 @@ def raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
             told.append(error)
     resumable = all(isinstance(e, (StoppedError, UnavailableError)) for e in told)
     raise told[0] if resumable or len(told) == 1 else SeveralErrors(told)
-
-
-def _still_true(finished: Finished, store: Store, snapshot: Snapshot) -> tuple[Entry, ...]:
-    """Return the records that hold now: unchanged on disk, and part of this snapshot."""
-    listed = {f.path: f for f in snapshot.files}
-    return tuple(
-        entry
-        for path, entry in sorted(finished.entries.items())
-        if path in listed and entry.unchanged(store.folder) and same_content(entry, listed[path])
-    )
 
 
 def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchResult:

@@ -147,12 +147,15 @@ def test_a_wrong_piece_is_named_and_can_be_fed_again(wrong: int, start: int, end
     assert (digest.sha256, digest.git_sha1, digest.prefixes) == (sha256(LONG), git_sha1(LONG), PREFIXES)
 
 
-def test_expecting_nothing() -> None:
-    """From then on any bytes will do."""
+def test_wrong_twice() -> None:
+    """From then on nothing is expected: the whole hash, which is of what was fed, decides."""
+    bad = bytearray(LONG)
+    bad[5] ^= 1
     digest = Digest(len(LONG), git=False, expected=EXPECTED)
-    digest.expect_nothing()
-    digest.update(bytes(len(LONG)))
-    assert digest.sha256 == sha256(bytes(len(LONG)))
+    with pytest.raises(WrongPiece):
+        digest.update(bad)
+    digest.update(bad)
+    assert digest.sha256 == sha256(bytes(bad))
 
 
 def test_a_file_with_a_wrong_piece(tmp_path: Path) -> None:

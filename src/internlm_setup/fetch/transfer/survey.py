@@ -12,7 +12,7 @@ from internlm_setup.core.errors import WriteError
 from internlm_setup.fetch.model import RemoteFile
 from internlm_setup.fetch.transfer.errors import FileDamaged, FileInTheWay
 from internlm_setup.fetch.transfer.manifest import Entry
-from internlm_setup.fetch.transfer.verify import Digest, hash_file, judge
+from internlm_setup.fetch.transfer.verify import Digest, hash_file, judge, wants_git
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,16 @@ def refusal(folder: Path, path: str, known: Container[str]) -> WriteError:
     return FileDamaged(str(folder / path), shlex.join(["internlm-setup", "verify", str(folder), "--repair"]))
 
 
+def still_true(entries: Mapping[str, Entry], files: Sequence[RemoteFile], folder: Path) -> tuple[Entry, ...]:
+    """Return the records that hold now, in path order: unchanged on disk, and of what a hub lists."""
+    listed = {f.path: f for f in files}
+    return tuple(
+        entry
+        for path, entry in sorted(entries.items())
+        if path in listed and entry.unchanged(folder) and same_content(entry, listed[path])
+    )
+
+
 def same_content(entry: Entry, file: RemoteFile) -> bool:
     """Say whether a recorded file is what a hub lists; by size alone only where the hub publishes no hash."""
     if file.size_bytes is not None and entry.size_bytes != file.size_bytes:
@@ -98,7 +108,7 @@ def _recognise(
         checking(file.path)
     stat = path.stat()
     try:
-        digest: Digest = hash_file(path, git=True, cancelled=cancelled)
+        digest: Digest = hash_file(path, git=wants_git(stat.st_size, file.sha256), cancelled=cancelled)
     except OSError:  # not ours to read, so not ours to replace
         return None
     good, proof = judge(digest, file.sha256, file.git_sha1)

@@ -7,12 +7,23 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from internlm_setup.core.files import reading
 from internlm_setup.fetch.model import Proof
 from internlm_setup.fetch.transfer.prefixes import PIECE_BYTES
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
+LARGEST_GIT_BLOB_BYTES = 16 << 20
+
+
+def wants_git(size_bytes: int | None, sha256: str | None) -> bool:
+    """Say whether git's hash is worth its time: where nothing else proves the bytes, and for small files.
+
+    A small file's git hash lets another hub recognise it later; large ones have a sha256 at every hub that has hashes
+    (Hugging Face takes no file over 10 MB without).
+    """
+    return sha256 is None or size_bytes is None or size_bytes <= LARGEST_GIT_BLOB_BYTES
 
 
 @dataclass
@@ -43,6 +54,7 @@ class Digest:
         self.prefixes: list[bytes] = []
         self._size_bytes = size_bytes
         self._expected = expected
+        self._wrong: set[int] = set()
         self._sha256 = hashlib.sha256()
         self._git = None
         if git and size_bytes is not None:
@@ -54,6 +66,7 @@ class Digest:
 
         Raises:
             WrongPiece: A piece is not the expected one. The digest is back where it begins: feed it again from there.
+                Wrong once more, nothing is expected any longer, and whoever knows the whole hash decides.
         """
         view = memoryview(data)
         while view:
@@ -66,21 +79,23 @@ class Digest:
             if self.position % PIECE_BYTES == 0 or (self._expected and self.position == self._size_bytes):
                 self._end_piece()
 
-    def expect_nothing(self) -> None:
-        """Compare no piece from now on."""
-        self._expected = ()
-
     def _end_piece(self) -> None:
         digest, number = self._sha256.digest(), (self.position - 1) // PIECE_BYTES
+        if self._expected and digest != self._expected[number]:
+            if number not in self._wrong:
+                self._go_back(number)
+            self._expected = ()
         if self._expected:
-            if digest != self._expected[number]:
-                end, self.position = self.position, number * PIECE_BYTES
-                self._sha256, self._git = self._saved
-                self._saved = self._copied()
-                raise WrongPiece(self.position, end)
             self._saved = self._copied()
         if self.position % PIECE_BYTES == 0:
             self.prefixes.append(digest)
+
+    def _go_back(self, number: int) -> NoReturn:
+        self._wrong.add(number)
+        end, self.position = self.position, number * PIECE_BYTES
+        self._sha256, self._git = self._saved
+        self._saved = self._copied()
+        raise WrongPiece(self.position, end)
 
     def _copied(self) -> tuple[hashlib._Hash, hashlib._Hash | None]:
         return self._sha256.copy(), None if self._git is None else self._git.copy()
