@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from internlm_setup.core.child import Failed, Stalled
-from internlm_setup.core.errors import CorruptError, SetupError
+from internlm_setup.core.errors import CorruptError, SetupError, WriteError
 from internlm_setup.core.files import REASONS, CannotWrite, writing
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.engine_errors import NoDownloader, NoRateLimit
@@ -81,8 +81,15 @@ class Official:
             with writing(run.staging):
                 shutil.rmtree(run.staging.parent)
             return outcomes, run.received_bytes
+        for outcome in outcomes:
+            if outcome.error not in {None, run.failure}:  # that one ended the run, and is told at its end
+                work.tell(events.FileFailed(outcome.content.paths[0], _reason(outcome.error)))
         kept_bytes = _size_bytes(run.staging)
         return [replace(o, kept_bytes=kept_bytes if o.error else 0) for o in outcomes], run.received_bytes
+
+
+def _reason(error: SetupError | None) -> Text:
+    return Text(en="", zh="") if error is None else Text(en=error.message("en"), zh=error.message("zh"))
 
 
 def _staging(store: Store, hub: Hub) -> Path:
@@ -121,6 +128,7 @@ class _Run:
         self.staging = staging
         self.outcomes: dict[str, Outcome] = {}
         self.received_bytes = 0
+        self.failure: SetupError | None = None
 
     def prepare(self) -> None:
         """Make the folder; a link in its place would lead the vendor's code elsewhere.
@@ -137,20 +145,22 @@ class _Run:
     def use_leftover(self, content: Content) -> None:
         """Verify a whole file of an earlier run; what no published hash can prove is not used again."""
         staged = self.staging / content.paths[0]
+        if not self._is_ours(staged):
+            return
         if not content.has_hash:
             with writing(staged):
-                staged.unlink(missing_ok=True)
-        elif _is_whole(staged, content):
-            with suppress(SetupError):  # it was removed, and is fetched again
+                staged.unlink()
+        elif self._is_whole(staged, content):
+            with suppress(CorruptError):  # it was removed, and is fetched again
                 self._adopt(content, staged)
 
     def fetch(self, contents: Sequence[Content]) -> list[Content]:
         """Have contents downloaded and verify each; return those that came and are not what was promised."""
         before = _size_bytes(self.staging)
-        failure = self._download([content.paths[0] for content in contents])
+        self.failure = self._download([content.paths[0] for content in contents])
         self.received_bytes += max(0, _size_bytes(self.staging) - before)
         for content in contents:
-            self._take(content, failure)
+            self._take(content)
         return [c for c in contents if isinstance(self.outcomes[c.key].error, CorruptError)]
 
     def _download(self, paths: Sequence[str]) -> SetupError | None:
@@ -178,28 +188,27 @@ class _Run:
             return CannotWrite(str(self.staging), REASONS[error.errno])
         return TransferFailed(path, self.work.hub.id, _SAID.fill(words=error.words))
 
-    def _take(self, content: Content, failure: SetupError | None) -> None:
+    def _take(self, content: Content) -> None:
         """Verify what the downloader put there for one content, or say what it did instead."""
         staged, path, hub = self.staging / content.paths[0], content.paths[0], self.work.hub.id
         error: SetupError
-        if _is_whole(staged, content) and (content.size_bytes is not None or failure is None):
+        if self._is_whole(staged, content) and (content.size_bytes is not None or self.failure is None):
             try:
                 self._adopt(content, staged)
             except SetupError as caught:
                 error = caught
             else:
                 return
-        elif failure is not None:
-            error = failure
-        elif staged.is_file() and not staged.is_symlink():
+        elif self.failure is not None:
+            error = self.failure
+        elif self._is_ours(staged):
             error = SizeMismatch(path, hub, content.size_bytes or 0, staged.stat().st_size)
         else:
             error = TransferFailed(path, hub, _LEFT_OUT)
-        with writing(staged):
-            staged.unlink(missing_ok=True)
+        if self._is_ours(staged) and not isinstance(error, WriteError):  # the disk is no fault of the file
+            with writing(staged):
+                staged.unlink()
         self.outcomes[content.key] = Outcome(content, (), error, 0)
-        if error is not failure:
-            self.work.tell(events.FileFailed(path, Text(en=error.message("en"), zh=error.message("zh"))))
 
     def _adopt(self, content: Content, staged: Path) -> None:
         self.work.tell(events.Verifying(content.paths[0]))
@@ -208,12 +217,13 @@ class _Run:
         for entry in entries:
             self.work.tell(events.FileFinished(entry.path, entry.size_bytes, entry.proof))
 
+    def _is_whole(self, staged: Path, content: Content) -> bool:
+        return self._is_ours(staged) and content.size_bytes in {None, staged.stat().st_size}
 
-def _is_whole(staged: Path, content: Content) -> bool:
-    """Say whether a plain file of the listed size is there; a link could lead to anything."""
-    if staged.is_symlink() or not staged.is_file():
-        return False
-    return content.size_bytes in {None, staged.stat().st_size}
+    def _is_ours(self, staged: Path) -> bool:
+        """Say whether a plain file is there; a link, or a folder that is one, could lead to anything."""
+        inside = staged.parent.resolve().is_relative_to(self.staging.resolve())
+        return inside and staged.is_file() and not staged.is_symlink()
 
 
 ENGINE = Official
