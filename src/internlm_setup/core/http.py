@@ -7,6 +7,7 @@ get its trust store and its patience).
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ANSWER_PATIENCE_S = 10.0
 TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 @dataclass(eq=False)
@@ -160,13 +162,13 @@ class Network:
         import certifi
 
         store = self.ssl_context().get_ca_certs(binary_form=True)
-        pems = [ssl.DER_cert_to_PEM_cert(certificate) for certificate in store]
-        public = Path(ssl.get_default_verify_paths().capath or "") / "ca-certificates.crt"
-        for file in (Path(certifi.where()), public):
+        found = {ssl.DER_cert_to_PEM_cert(certificate).strip() for certificate in store}
+        system = ssl.get_default_verify_paths().capath  # a folder is read certificate by certificate, when needed
+        for file in (Path(certifi.where()), *(Path(system).glob("*") if system else ())):
             with suppress(OSError):
-                pems.append(file.read_text(encoding="ascii", errors="ignore"))
+                found.update(_PEM.findall(file.read_text(encoding="ascii", errors="ignore")))
         trust = folder / "trust.pem"
-        write_atomically(trust, "\n".join(pems).encode())
+        write_atomically(trust, ("\n".join(sorted(found)) + "\n").encode())
         return dict.fromkeys(TRUST_VARIABLES, str(trust))
 
     def knock(self, url: str) -> None:
