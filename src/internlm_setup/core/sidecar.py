@@ -118,6 +118,11 @@ def found(state: Path) -> tuple[Found, ...]:
     return tuple(Found(p.name, p, _size_bytes(p)) for p in places)
 
 
+def apart(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a side environment's interpreter: without what leads it to other packages."""
+    return {name: value for name, value in env.items() if name not in _LED_ASTRAY}
+
+
 def remove(folder: Path) -> None:
     """Remove one side environment; the next use makes it again.
 
@@ -154,7 +159,7 @@ def ready(
         CannotWrite: The disk is full, or the state folder not ours.
     """
     folder = home(state) / wanted.name
-    clean = {name: value for name, value in env.items() if name not in _LED_ASTRAY}
+    clean = apart(env)
     if _works(wanted, folder, clean):
         return _python(folder)
     with _locked(folder):

@@ -192,7 +192,8 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     )
     outcomes, received = engines.get(request.engine).carry(work)
     engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
-    store.tidy()
+    for engine in engines.known().values():
+        engine.tidy(store)
     entries = _still_true(finished, store, snapshot)
     recorded_paths = {e.path for e in entries}
     for file in made.files:

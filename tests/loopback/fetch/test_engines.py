@@ -346,3 +346,13 @@ def test_progress_is_told(machine: Machine, model: Mapping[str, bytes]) -> None:
     received = sum(event.count_bytes for event in machine.told(events.Advanced))
     assert sum(map(len, model.values())) <= received < 10 << 20
     assert len(machine.told(events.FileFinished)) == len(model) + 1
+
+
+@on_posix
+def test_what_one_engine_left_the_other_clears_away(machine: Machine, slow: HubServer) -> None:
+    stopped(machine, slow, ("--source", "modelscope", "--engine", "official", "--to", "to"), signal.SIGKILL)
+    state = machine.cwd / "to" / STATE
+    assert (state / "official").is_dir()
+    slow.faults.throttle()
+    machine.fetch(source="modelscope", to=Path("to"))
+    assert sorted(p.name for p in state.iterdir()) == ["SHA256SUMS", "lock", "manifest.json"]

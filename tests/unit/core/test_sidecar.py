@@ -144,3 +144,7 @@ def test_removed(state: Path, env: dict[str, str]) -> None:
     sidecar.remove(entry.folder)
     assert sidecar.found(state) == ()
     assert not [p for p in sidecar.home(state).iterdir() if p.is_dir()]
+
+
+def test_other_packages_do_not_lead_it_astray(env: dict[str, str]) -> None:
+    assert sidecar.apart({**env, "PYTHONPATH": "/elsewhere", "PYTHONHOME": "/elsewhere"}) == env

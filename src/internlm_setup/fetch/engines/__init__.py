@@ -82,6 +82,11 @@ class Engine(Protocol):
         """Do it: one outcome a content in the given order, and the bytes received in all."""
         ...
 
+    @staticmethod
+    def tidy(store: Store) -> None:
+        """Remove what this engine no longer needs, once a run has ended well, whichever engine did it."""
+        ...
+
 
 def known() -> dict[str, type[Engine]]:
     """Return every engine by its id."""

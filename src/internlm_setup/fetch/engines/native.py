@@ -40,5 +40,10 @@ class Native:
         )
         return transfer(work.contents, work.store, Fetcher(work.network, work.jobs), options)
 
+    @staticmethod
+    def tidy(store: Store) -> None:
+        """Remove the partial folder when nothing waits in it."""
+        store.tidy()
+
 
 ENGINE = Native

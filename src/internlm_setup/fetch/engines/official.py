@@ -29,6 +29,7 @@ from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.pool import Outcome
 from internlm_setup.fetch.transfer.store import Store
 
+STAGING = "official"
 _SAID = Text(en="its own downloader says: {words}", zh="官方下载器报告：{words}")
 _STALLED = Text(
     en="its own downloader made no progress for {seconds:.0f} s and was ended",
@@ -77,15 +78,18 @@ class Official:
             work.tell(events.Retrying(corrupt[0].paths[0], _CORRUPT, 0.0))
             run.fetch(corrupt)
         outcomes = [run.outcomes[c.key] for c in work.contents]
-        if all(outcome.error is None for outcome in outcomes):
-            with writing(run.staging):
-                shutil.rmtree(run.staging.parent)
-            return outcomes, run.received_bytes
         for outcome in outcomes:
             if outcome.error not in {None, run.failure}:  # that one ended the run, and is told at its end
                 work.tell(events.FileFailed(outcome.content.paths[0], _reason(outcome.error)))
         kept_bytes = _size_bytes(run.staging)
         return [replace(o, kept_bytes=kept_bytes if o.error else 0) for o in outcomes], run.received_bytes
+
+    @staticmethod
+    def tidy(store: Store) -> None:
+        """Remove the staging folders; a file that is left over belongs to another selection, or is in place by now."""
+        staging = store.state / STAGING
+        if staging.is_dir() and not staging.is_symlink():
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _reason(error: SetupError | None) -> Text:
@@ -93,7 +97,7 @@ def _reason(error: SetupError | None) -> Text:
 
 
 def _staging(store: Store, hub: Hub) -> Path:
-    return store.state / "official" / hub.id
+    return store.state / STAGING / hub.id
 
 
 def _size_bytes(staging: Path) -> int:

@@ -43,7 +43,7 @@ SHANGHAI = timezone(timedelta(hours=8))
 GOOD = "10000"
 SIZE_ASKERS = 8
 VENDOR_PATIENCE_S = 60.0  # its requests have no time limit of their own
-SDK = sidecar.Sidecar("openxlab-0.1.3", ("openxlab==0.1.3",), "openxlab.model", "90 MB")
+SDK = sidecar.Sidecar("openxlab-0.1.3", ("openxlab==0.1.3",), "openxlab.model", "70 MB")
 
 
 class OpenXLab:
@@ -101,9 +101,9 @@ class OpenXLab:
     def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
         """Have openxlab's `download` do it: in our environment when it is installed there, else in its own."""
         if importlib.util.find_spec("openxlab"):
-            python = sys.executable
+            python, env = sys.executable, self._env
         else:
-            python = str(sidecar.ready(SDK, self._state, self._env, events.note))
+            python, env = str(sidecar.ready(SDK, self._state, self._env, events.note)), sidecar.apart(self._env)
         given = {
             "repo": snapshot.repo,
             "endpoint": self.endpoint,
@@ -115,7 +115,7 @@ class OpenXLab:
             _obtain,
             given,
             python=python,
-            env={**self._env, **self._network.lent(to.parent)},
+            env={**env, **self._network.lent(to.parent)},
             folder=to,
             grown=events.grown,
             patience_s=VENDOR_PATIENCE_S,
