@@ -22,7 +22,7 @@ import session
 from networks import Network
 from origin import Origin
 from peers import Tool
-from rounds import Run, Started
+from rounds import Started
 from session import Session
 
 MB = 1_000_000
@@ -41,7 +41,6 @@ class Story:
     received_bytes: int
     struck: int
     wall_s: float
-    last: Run
     peak_bytes: int
     wrong: str
 
@@ -99,26 +98,19 @@ def story(here: Session, origin: Origin, network: Network, tool: Tool, waits: Se
     """Start, kill, start again, and at last let it finish; then check the file."""
     to = here.folder / "to"
     session.empty(to)
-    device = networks.CLIENT_END
-    before, begun_s = network.client.received(device), time.monotonic()
-    struck, peaks = 0, []
-    for wait_s in waits:
-        started = start(here, origin, network, tool)
-        struck += strike(started, network, wait_s)
-        peaks.append(started.wait().peak_bytes)
-    last = start(here, origin, network, tool).wait()
+    before, begun_s = network.client.received(networks.CLIENT_END), time.monotonic()
+    struck, runs = 0, []
+    for wait_s in [*waits, None]:
+        with here.running(tool, origin, to, network.client.enter) as started:
+            struck += wait_s is not None and strike(started, network, wait_s)
+            runs.append(started.wait())
     wall_s = time.monotonic() - begun_s
-    received = network.client.received(device).payload_since(before)
+    received = network.client.received(networks.CLIENT_END).payload_since(before)
+    last = runs[-1]
     wrong = session.difference(origin.model, to) if last.exit_code == 0 else f"exit code {last.exit_code}: {last.said}"
     session.empty(to)
     session.tell(f"{tool.name}: {(received - origin.model.size_bytes) / MB:.1f} MB too many, {wrong or 'verified'}")
-    return Story(received, struck, wall_s, last, max([*peaks, last.peak_bytes]), wrong or "")
-
-
-def start(here: Session, origin: Origin, network: Network, tool: Tool) -> Started:
-    """Start a tool in the client's namespace."""
-    env = {**peers.environment(origin, here.folder / "home"), **tool.env}
-    return Started([*network.client.enter, *tool.command(origin, here.folder / "to")], env, here.folder / "said")
+    return Story(received, struck, wall_s, max(run.peak_bytes for run in runs), wrong or "")
 
 
 def strike(started: Started, network: Network, wait_s: float) -> bool:

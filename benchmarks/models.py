@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,19 +57,26 @@ def small_files(folder: Path, count: int) -> Model:
 
 def sparse_files(folder: Path, count: int, size_bytes: int) -> Model:
     """Make large files that take no room: zeros, and a number at the end, so that no two are equal."""
-    folder.mkdir(parents=True)
     zeros = hashlib.sha256()
     for start in range(0, size_bytes - 8, BLOCK_BYTES):
         zeros.update(bytes(min(BLOCK_BYTES, size_bytes - 8 - start)))
     entries = []
     for number in range(count):
         path, end = f"sparse-{number:03d}.safetensors", number.to_bytes(8, "big")
-        with (folder / path).open("wb") as file:
-            os.truncate(file.fileno(), size_bytes)
-            os.pwrite(file.fileno(), end, size_bytes - 8)
         digest = zeros.copy()
         digest.update(end)
         sha256 = digest.hexdigest()
         blob = hashlib.sha1(sha256.encode(), usedforsecurity=False).hexdigest()  # of a pointer; no client reads it
         entries.append(Entry(path, size_bytes, sha256, blob, lfs=True, source=folder / path))
-    return Model("bench/sparse", folder, tuple(entries), lfs=True)
+    model = Model("bench/sparse", folder, tuple(entries), lfs=True)
+    lay_sparse(model, folder)
+    return model
+
+
+def lay_sparse(model: Model, folder: Path) -> None:
+    """Make the files of such a model once more."""
+    folder.mkdir(parents=True)
+    for number, entry in enumerate(model.entries):
+        with (folder / entry.path).open("wb") as file:
+            file.seek(entry.size_bytes - 8)
+            file.write(number.to_bytes(8, "big"))

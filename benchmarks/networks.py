@@ -58,10 +58,6 @@ class Namespace:
         """Run a short command inside and return what it prints."""
         return subprocess.run([*self.enter, *words], check=True, capture_output=True, text=True).stdout
 
-    def set_congestion_control(self, name: str) -> None:
-        """Choose how connections of this namespace send."""
-        self.run("sh", "-c", f"echo {name} > /proc/sys/net/ipv4/tcp_congestion_control")
-
     def received(self, device: str) -> Received:
         """Return a device's counters."""
         for line in Path("/proc", str(self.pid), "net", "dev").read_text().splitlines():
@@ -84,6 +80,14 @@ class Network:
 
     server: Namespace
     client: Namespace
+
+    def send_by(self, congestion: str) -> None:
+        """Choose the congestion control of what the server sends.
+
+        By its route: a namespace's default may only be one that the whole machine allows to everybody.
+        """
+        route = [CLIENT, "dev", SERVER_END, "src", SERVER, "congctl", congestion]
+        self.server.run("ip", "route", "replace", *route)
 
     @property
     def where(self) -> Where:

@@ -89,7 +89,8 @@ def write(model: Model, folder: Path, where: Where, limit_bytes_per_s: int | Non
         "cdn_port": where.cdn_port,
         "folder": folder,
     }
-    maps, locations = _file_maps(model, folder), []
+    maps = _file_maps(model, folder)
+    locations: list[str] = []
     for hub, choice, pages in (
         ("hf", "$arg_cursor", list(listings.huggingface())),
         ("ms", "$arg_Root/$arg_Recursive", list(listings.modelscope())),

@@ -44,6 +44,7 @@ class Tool:
         checks: What it verifies, for the tables.
         env: Its own variables.
         ours: Whether it is what is measured, and not a peer or a floor.
+        keeps: Whether the bytes are on the disk afterwards.
         peer: Whether the acceptance figures count it among the peers.
     """
 
@@ -53,6 +54,7 @@ class Tool:
     env: Mapping[str, str] = field(default_factory=dict)
     ours: bool = False
     peer: bool = True
+    keeps: bool = True
 
 
 def environment(origin: Origin, home: Path) -> dict[str, str]:
@@ -139,6 +141,18 @@ def wget() -> Tool:
         return ["wget", "-q", "--no-config", "-O", str(folder / entry.path), origin.file_url(entry.path)]
 
     return Tool("wget", command, "nothing")
+
+
+def discarding() -> Tool:
+    """Return sockets that throw everything away: what the link gives at most."""
+
+    def command(origin: Origin, folder: Path) -> list[str]:
+        del folder
+        (entry,) = origin.model.entries
+        program = str(Path(__file__).with_name("discard.py"))
+        return [sys.executable, program, origin.file_url(entry.path), str(entry.size_bytes), str(CONNECTIONS)]
+
+    return Tool(f"{CONNECTIONS} sockets, discarding", command, "nothing", peer=False, keeps=False)
 
 
 def synced(tool: Tool) -> Tool:

@@ -18,7 +18,8 @@ _HEAD = """\
 Written by the programs beside this page, run with `--write`; not edited by hand.
 What is measured and how is told in [Benchmarks](../docs/explanation/benchmarks.md).
 Ratios compare runs of the same round: the median, with the least and the greatest in brackets.
-Below 1 means that internlm-setup needed less.
+Where seconds are compared, below 1 means that internlm-setup needed less.
+Where rates are compared, above 1 means that it got more.
 """
 
 

@@ -11,12 +11,14 @@ import signal
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 V = TypeVar("V")
+LOOK_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +86,52 @@ class Started:
                 start_new_session=True,
             )  # fmt: skip
         self.pid = self._process.pid
+        self._over = False
 
     def is_over(self) -> bool:
         """Tell whether it has ended, without taking note of it."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def kill(self) -> None:
-        """End it and its children at once, as `kill -9` does."""
-        os.killpg(self.pid, signal.SIGKILL)
+        """End it and its children at once, as `kill -9` does; nothing to do after `wait`."""
+        if not self._over:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def wait_at_most(self, seconds: float) -> bool:
+        """Wait until it has ended or time is over; return whether it has ended."""
+        give_up_s = time.monotonic() + seconds
+        while not (over := self.is_over()) and time.monotonic() < give_up_s:
+            time.sleep(LOOK_EVERY_S)
+        return over
+
+    def end(self) -> None:
+        """Make sure that it is gone."""
+        if not self._over:
+            self.kill()
+            self.wait()
 
     def wait(self) -> Run:
         """Wait for the end and return what it cost."""
         _, status, usage = os.wait4(self.pid, 0)
         wall_s = time.monotonic() - self._begun_s
+        self._over = True
         self._process.returncode = os.waitstatus_to_exitcode(status)
         said = self._log.read_bytes()[-2000:].decode("utf-8", "replace")
         return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, self._process.returncode, said)
 
 
-def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> Run:
-    """Run a command to its end; on Ctrl-C it goes too."""
+@contextmanager
+def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[Started]:
+    """Start a command for the block to wait for; on Ctrl-C it goes too."""
     started = Started(command, env, log)
     try:
-        return started.wait()
+        yield started
     except BaseException:
-        started.kill()
-        started.wait()
+        started.end()
         raise
+
+
+def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> Run:
+    """Run a command to its end."""
+    with running(command, env, log) as started:
+        return started.wait()

@@ -19,7 +19,7 @@ import rounds
 from models import Model
 from origin import Origin
 from peers import Tool
-from rounds import Run
+from rounds import Run, Started
 
 SKIPPED = 3
 
@@ -65,14 +65,21 @@ class Session:
         empty(to)
         os.sync()
         origin.requests()
-        env = {**peers.environment(origin, self.folder / "home"), **tool.env}
-        done = rounds.run([*enter, *tool.command(origin, to)], env, self.folder / "said")
+        with self.running(tool, origin, to, enter) as started:
+            done = started.wait()
         asked = origin.requests()
         wrong = difference(origin.model, to) if done.exit_code == 0 else f"exit code {done.exit_code}"
         shutil.rmtree(to)
         tell(f"{tool.name}: {done.wall_s:.2f} s" + (f" FAILED: {wrong}\n{done.said}" if wrong else ""))
         sent_bytes = sum(request.body_bytes for request in asked)
         return replace(done, failure=wrong or "", requests=len(asked), sent_bytes=sent_bytes)
+
+    @contextmanager
+    def running(self, tool: Tool, origin: Origin, to: Path, enter: Sequence[str] = ()) -> Iterator[Started]:
+        """Start a tool, for the block to wait for."""
+        env = {**peers.environment(origin, self.folder / "home"), **tool.env}
+        with rounds.running([*enter, *tool.command(origin, to)], env, self.folder / "said") as started:
+            yield started
 
     def publish(self, title: str, *parts: str) -> None:
         """Print the section, and write it where that was asked for."""

@@ -1,0 +1,103 @@
+"""200 ms away, 200 Mbit/s, 0.5 % loss: who still gets the file, with bbr and with cubic?
+
+Each tool has the same time; how many connections it opens is its own affair. The official clients and ours first ask
+for a listing, which costs round trips; aria2c, curl and wget are given the file's own address.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import goodput
+import linkcheck
+import models
+import netlink
+import peers
+import results
+import session
+from goodput import Course
+from models import Model
+from origin import Origin
+from peers import Tool
+from session import Session
+
+MB = 1_000_000
+MBIT = 125_000
+WAYS = ("bbr", "cubic")
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """Read the options."""
+    parser = session.parser(__doc__)
+    parser.add_argument("--size-mb", type=int, default=300, help="size of the file (%(default)s)")
+    parser.add_argument("--limit-s", type=float, default=45, help="cut a run off after this time (%(default)s)")
+    parser.add_argument("--round-trip-ms", type=float, default=200, help="(%(default)s)")
+    parser.add_argument("--mbit", type=float, default=200, help="(%(default)s)")
+    parser.add_argument("--loss", type=float, default=0.005, help="(%(default)s)")
+    parser.add_argument("--congestion", action="append", metavar="NAME", help=f"repeatable ({', '.join(WAYS)})")
+    options = parser.parse_args(words)
+    if options.short:
+        options.size_mb, options.limit_s, options.rounds = 40, 8, 1
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure the link, then compare under each congestion control."""
+    options = parse(words)
+    if lacking := peers.absent("nginx", "unshare", "ip") or netlink.missing():
+        return session.skip(lacking)
+    with session.opened("faraway", options) as here:
+        model = models.weights(here.folder / "model", options.size_mb * MB)
+        parts = [linkcheck.describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss)]
+        there = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="utf-8").split()
+        for name in options.congestion or WAYS:
+            parts += under(here, model, name) if name in there else [f"### {name}", f"Not in this kernel: {name}."]
+        title = f"{options.size_mb} MB from {options.round_trip_ms:.0f} ms away"
+        here.publish(f"{title}, {options.mbit:.0f} Mbit/s, {options.loss:.1%} loss", *parts)
+    return 0
+
+
+def under(here: Session, model: Model, congestion: str) -> list[str]:
+    """Compare with the server sending by one congestion control."""
+    options, tools = here.options, here.chosen(contestants(here))
+    with netlink.far(here.folder, options.round_trip_ms / 1000, options.mbit * MBIT, options.loss) as link:
+        link.network.send_by(congestion)
+        with Origin(model, here.folder / f"nginx-{congestion}", link.network.where) as origin:
+            course = Course(origin, link.network, options.limit_s, netlink.OVERHEAD_BYTES)
+            pulls = goodput.take_turns(here, course, tools)
+    report = link.report()
+    carried = f"The link carried {report.size_bytes / MB:.0f} MB; {report.lost / max(report.packets, 1):.2%} of packets"
+    carried += f" vanished, {report.overflowed / max(report.packets, 1):.2%} found its queue full."
+    tools, failures = goodput.without_failures(tools, pulls)
+    return [f"### {congestion}", goodput.table(tools, pulls), carried, failures, verdict(tools, pulls)]
+
+
+def contestants(here: Session) -> list[Tool]:
+    """Return ours as it comes and with 16 connections, aria2c with 16, and those with one connection."""
+    return [
+        peers.ours(here.ours, "huggingface"),
+        peers.ours(here.ours, "huggingface", "--jobs", "16"),
+        peers.aria2c(),
+        *single(),
+    ]
+
+
+def single() -> list[Tool]:
+    """Return the tools that use one connection."""
+    return [peers.curl(), peers.wget(), peers.huggingface()]
+
+
+def verdict(tools: Sequence[Tool], pulls: goodput.Pulls) -> str:
+    """Hold ours against the acceptance figures."""
+    wishes = goodput.wishes_against(peers.aria2c().name, 1.0, tools, pulls)
+    alone = {tool.name for tool in single()} & {tool.name for tool in tools}
+    best = max(alone, key=lambda name: max(goodput.rates(pulls[name])), default=None)
+    wishes += goodput.wishes_against(best, 2.0, tools, pulls)
+    return results.wishes([*wishes, *results.memory(goodput.our_peaks(tools, pulls))])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
