@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Compare the tools and the sockets."""
     options = parse(words)
     if lacking := peers.absent("nginx", "unshare", "ip") or networks.missing():
-        return session.skip(lacking)
+        return session.skip("capped", lacking)
     with session.opened("capped", options) as here, networks.wire(LINK_BYTES_PER_S) as network:
         model = models.weights(here.folder / "model", options.size_mib * MIB)
         place = here.folder / "nginx"

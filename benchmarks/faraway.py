@@ -40,7 +40,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--congestion", action="append", metavar="NAME", help=f"repeatable ({', '.join(WAYS)})")
     options = parser.parse_args(words)
     if options.short:
-        options.size_mb, options.limit_s, options.rounds = 40, 8, 1
+        options.size_mb, options.limit_s, options.rounds, options.congestion = 20, 5, 1, options.congestion or ["bbr"]
     return options
 
 
@@ -48,10 +48,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure the link, then compare under each congestion control."""
     options = parse(words)
     if lacking := peers.absent("nginx", "unshare", "ip") or netlink.missing():
-        return session.skip(lacking)
+        return session.skip("faraway", lacking)
     with session.opened("faraway", options) as here:
         model = models.weights(here.folder / "model", options.size_mb * MB)
-        parts = [linkcheck.describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss)]
+        check_s = 1.0 if options.short else 5.0
+        parts = [linkcheck.describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss, check_s)]
+        parts.append(f"Socket buffers of this machine, in bytes: {buffers('tcp_rmem')} and {buffers('tcp_wmem')}.")
         there = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="utf-8").split()
         for name in options.congestion or WAYS:
             parts += under(here, model, name) if name in there else [f"### {name}", f"Not in this kernel: {name}."]
@@ -73,6 +75,12 @@ def under(here: Session, model: Model, congestion: str) -> list[str]:
     carried += f" vanished, {report.overflowed / max(report.packets, 1):.2%} found its queue full."
     tools, failures = goodput.without_failures(tools, pulls)
     return [f"### {congestion}", goodput.table(tools, pulls), carried, failures, verdict(tools, pulls)]
+
+
+def buffers(name: str) -> str:
+    """Quote the limits on what one connection may have under way."""
+    numbers = Path("/proc/sys/net/ipv4", name).read_text(encoding="utf-8").split()
+    return f"`{name} {' '.join(numbers)}`"
 
 
 def contestants(here: Session) -> list[Tool]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import models
 import results
 import session
-
 from internlm_setup.fetch.transfer.journal import Journal
 from internlm_setup.fetch.transfer.plan import piece_bytes
 from internlm_setup.fetch.transfer.pool import RECORD_BYTES
@@ -35,7 +34,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Fill a journal and watch its size."""
     options = parse(words)
-    with session.opened("journal", options, with_peers=False) as here:
+    with session.opened("journal", options) as here:
         size_bytes = options.size_gib * GIB
         records, largest = fill(here.folder / "journal", size_bytes, options.writers)
         wish = results.at_most("largest size of the journal", LIMIT_BYTES / 1e6, largest / 1e6, " MB")

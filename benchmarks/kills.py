@@ -61,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Kill each tool in turn, and count."""
     options = parse(words)
     if lacking := peers.absent("nginx", "unshare", "ip") or networks.missing():
-        return session.skip(lacking)
+        return session.skip("kills", lacking)
     with session.opened("kills", options) as here, networks.wire(RATE_BYTES_PER_S) as network:
         model = models.weights(here.folder / "model", options.size_mb * MB)
         waits = moments(model.size_bytes, options.kills, options.seed)

@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(json.dumps(ENDS[options.end](options.mbit * MBIT, options.seconds)))
         return 0
     if lacking := netlink.missing():
-        return session.skip(lacking)
+        return session.skip("linkcheck", lacking)
     print(describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss, options.seconds))
     return 0
 

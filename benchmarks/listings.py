@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from models import Model
-
 from internlm_setup.playground.hub import Repository, huggingface, modelscope
 from internlm_setup.playground.hub.library import Library
 from internlm_setup.playground.hub.message import Call, Reply
+from models import Model
 
 _NEXT = re.compile(r'<([^>]+)>; rel="next"')
 

@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run both comparisons and the floors."""
     options = parse(words)
     if lacking := peers.absent("nginx"):
-        return session.skip(lacking)
+        return session.skip("loopback", lacking)
     with session.opened("loopback", options) as here:
         model = models.weights(here.folder / "model", options.size_mib * MIB)
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:

@@ -63,8 +63,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Let each tool take the files over, then compare the runs that find nothing to do."""
     options = parse(words)
     if lacking := peers.absent("nginx"):
-        return session.skip(lacking)
-    with session.opened("nothing to do", options) as here:
+        return session.skip("nothing_to_do", lacking)
+    with session.opened("nothing_to_do", options) as here:
         model = models.sparse_files(here.folder / "model", options.files, options.size_mb * 1_000_000)
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:
             tools = {tool.name: tool for tool in here.chosen(contestants(here))}

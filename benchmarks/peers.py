@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from origin import Origin
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".tools" / "bench"
 CONNECTIONS = 16
+OFFICIAL = "the official clients"
 _PACKAGES = {
     "aria2c": "aria2",
     "curl": "curl",
@@ -45,6 +46,7 @@ class Tool:
         env: Its own variables.
         ours: Whether it is what is measured, and not a peer or a floor.
         keeps: Whether the bytes are on the disk afterwards.
+        needs: The program it is, or `OFFICIAL`; empty when it is surely there.
         peer: Whether the acceptance figures count it among the peers.
     """
 
@@ -55,6 +57,7 @@ class Tool:
     ours: bool = False
     peer: bool = True
     keeps: bool = True
+    needs: str = ""
 
 
 def environment(origin: Origin, home: Path) -> dict[str, str]:
@@ -92,7 +95,7 @@ def huggingface() -> Tool:
     def command(origin: Origin, folder: Path) -> list[str]:
         return [str(_peers_bin() / "hf"), "download", origin.model.name, "--local-dir", str(folder)]
 
-    return Tool("hf (plain HTTP, no Xet)", command, "nothing")
+    return Tool("hf (plain HTTP, no Xet)", command, "nothing", needs=OFFICIAL)
 
 
 def modelscope(*, parallel: bool) -> Tool:
@@ -102,10 +105,10 @@ def modelscope(*, parallel: bool) -> Tool:
         return [str(_peers_bin() / "modelscope"), "download", origin.model.name, "--local-dir", str(folder)]
 
     if not parallel:
-        return Tool("modelscope", command, "sha256")
+        return Tool("modelscope", command, "sha256", needs=OFFICIAL)
     parts = {"PARALLEL_WORKERS": "8", "PARALLEL_THRESHOLD_MB": "64", "PART_SIZE_MB": "64"}
     env = {f"MODELSCOPE_DOWNLOAD_{name}": value for name, value in parts.items()}
-    return Tool("modelscope, 8 parallel parts", command, "sha256", env)
+    return Tool("modelscope, 8 parallel parts", command, "sha256", env, needs=OFFICIAL)
 
 
 def aria2c() -> Tool:
@@ -120,7 +123,7 @@ def aria2c() -> Tool:
         words += [f"--checksum=sha-256={entry.sha256}", "-d", str(folder), "-o", entry.path]
         return ["aria2c", *words, origin.file_url(entry.path)]
 
-    return Tool("aria2c -x16 -s16 --checksum", command, "sha256")
+    return Tool("aria2c -x16 -s16 --checksum", command, "sha256", needs="aria2c")
 
 
 def curl() -> Tool:
@@ -130,7 +133,7 @@ def curl() -> Tool:
         (entry,) = origin.model.entries
         return ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path), origin.file_url(entry.path)]
 
-    return Tool("curl (floor)", command, "nothing", peer=False)
+    return Tool("curl (floor)", command, "nothing", peer=False, needs="curl")
 
 
 def wget() -> Tool:
@@ -140,7 +143,7 @@ def wget() -> Tool:
         (entry,) = origin.model.entries
         return ["wget", "-q", "--no-config", "-O", str(folder / entry.path), origin.file_url(entry.path)]
 
-    return Tool("wget", command, "nothing")
+    return Tool("wget", command, "nothing", needs="wget")
 
 
 def discarding() -> Tool:
@@ -162,7 +165,18 @@ def synced(tool: Tool) -> Tool:
         file = str(folder / origin.model.entries[0].path)
         return ["sh", "-c", 'file=$1; shift; "$@" && sync "$file"', "sh", file, *tool.command(origin, folder)]
 
-    return Tool(f"{tool.name}, then sync", command, tool.checks, tool.env, tool.ours, tool.peer)
+    return replace(tool, name=f"{tool.name}, then sync", command=command)
+
+
+def lacking(tool: Tool) -> str | None:
+    """Say why a tool cannot be had, or None; what can be installed is installed first."""
+    if tool.needs != OFFICIAL:
+        return absent(tool.needs) if tool.needs else None
+    try:
+        install_peers()
+    except subprocess.CalledProcessError as error:
+        return f"pip could not install {OFFICIAL} (exit code {error.returncode})"
+    return None
 
 
 def absent(*programs: str) -> str | None:

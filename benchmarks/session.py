@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from peers import Tool
 from rounds import Run, Started
 
 SKIPPED = 3
+TERMINATED = 143
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,11 @@ class Session:
         """Leave out what was not asked for (`--only`) and what is not there; say so."""
         kept = []
         for tool in tools:
-            asked = not self.options.only or any(word in tool.name for word in self.options.only)
-            lacking = peers.absent(tool.name.split()[0]) if tool.name.split()[0] in {"aria2c", "curl", "wget"} else None
-            if asked and lacking:
-                tell(f"skipped: {tool.name}: {lacking}")
-            elif asked:
+            if self.options.only and not any(word in tool.name for word in self.options.only):
+                continue
+            if why := peers.lacking(tool):
+                tell(f"skipped: {tool.name}: {why}")
+            else:
                 kept.append(tool)
         return kept
 
@@ -102,20 +104,21 @@ def parser(doc: str | None, *, rounds: int = 5) -> argparse.ArgumentParser:
 
 
 @contextmanager
-def opened(name: str, options: argparse.Namespace, *, with_peers: bool = True) -> Iterator[Session]:
-    """Install what is measured, and work in a folder that is removed afterwards."""
-    program = options.ours.resolve() if options.ours else peers.install_ours()
-    if with_peers:
-        peers.install_peers()
+def opened(name: str, options: argparse.Namespace) -> Iterator[Session]:
+    """Install what is measured, and work in a folder that is removed afterwards, also when asked to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    program = options.ours.absolute() if options.ours else peers.install_ours()
     memory = Path("/dev/shm")
     place = options.on or (memory if os.access(memory, os.W_OK) else None)
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="internlm-bench-", dir=place) as folder:
         yield Session(name, options, Path(folder), program)
 
 
-def skip(why: str) -> int:
-    """Say why this program cannot run here; return the exit code for it."""
-    tell(f"skipped: {Path(sys.argv[0]).name}: {why}")
+def skip(name: str, why: str) -> int:
+    """Say why a program cannot run here; return the exit code for it."""
+    tell(f"skipped: {name}: {why}")
     return SKIPPED
 
 

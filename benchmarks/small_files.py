@@ -32,8 +32,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Compare the tools that know a hub."""
     options = parse(words)
     if lacking := peers.absent("nginx"):
-        return session.skip(lacking)
-    with session.opened("small files", options) as here:
+        return session.skip("small_files", lacking)
+    with session.opened("small_files", options) as here:
         model = models.small_files(here.folder / "model", options.files)
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:
             tools, runs, failures = comparison.take_turns(here, origin, here.chosen(contestants(here)))
