@@ -28,10 +28,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = session.parser(__doc__)
     parser.add_argument("--size-mib", type=int, default=2048, help="size of the file (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=40, help="cut a run off after this time (%(default)s)")
-    options = parser.parse_args(words)
-    if options.short:
-        options.size_mib, options.limit_s, options.rounds = 256, 8, 1
-    return options
+    return session.parse(parser, words, size_mib=256, limit_s=5, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -47,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
             pulls = goodput.take_turns(here, course, here.chosen(contestants(here)))
         tools, failures = goodput.without_failures(here.chosen(contestants(here)), pulls)
         title = f"{options.size_mib} MiB at 20 MB/s a connection, over 1 Gbit/s"
-        here.publish(title, goodput.table(tools, pulls), failures, verdict(tools, pulls))
+        here.publish(title, goodput.table(tools, pulls), failures, verdict(here, tools, pulls))
     return 0
 
 
@@ -63,11 +60,11 @@ def contestants(here: Session) -> list[Tool]:
     ]
 
 
-def verdict(tools: Sequence[Tool], pulls: goodput.Pulls) -> str:
+def verdict(here: Session, tools: Sequence[Tool], pulls: goodput.Pulls) -> str:
     """Hold ours against the acceptance figures."""
     wishes = goodput.wishes_against(peers.discarding().name, 0.95, tools, pulls)
     wishes += goodput.wishes_against(peers.aria2c().name, 1.0, tools, pulls)
-    return results.wishes([*wishes, *results.memory(goodput.our_peaks(tools, pulls))])
+    return here.acceptance([*wishes, *results.memory(goodput.our_peaks(tools, pulls))])
 
 
 if __name__ == "__main__":

@@ -37,11 +37,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--round-trip-ms", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--mbit", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--loss", type=float, default=0.005, help="(%(default)s)")
-    parser.add_argument("--congestion", action="append", metavar="NAME", help=f"repeatable ({', '.join(WAYS)})")
-    options = parser.parse_args(words)
-    if options.short:
-        options.size_mb, options.limit_s, options.rounds, options.congestion = 20, 5, 1, options.congestion or ["bbr"]
-    return options
+    parser.add_argument("--congestion", nargs="+", metavar="NAME", default=WAYS, help="(%(default)s)")
+    return session.parse(parser, words, size_mb=20, limit_s=5, rounds=1, congestion=["bbr"])
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -55,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
         parts = [linkcheck.describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss, check_s)]
         parts.append(f"Socket buffers of this machine, in bytes: {buffers('tcp_rmem')} and {buffers('tcp_wmem')}.")
         there = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="utf-8").split()
-        for name in options.congestion or WAYS:
+        for name in options.congestion:
             parts += under(here, model, name) if name in there else [f"### {name}", f"Not in this kernel: {name}."]
         title = f"{options.size_mb} MB from {options.round_trip_ms:.0f} ms away"
         here.publish(f"{title}, {options.mbit:.0f} Mbit/s, {options.loss:.1%} loss", *parts)
@@ -74,7 +71,7 @@ def under(here: Session, model: Model, congestion: str) -> list[str]:
     carried = f"The link carried {report.size_bytes / MB:.0f} MB; {report.lost / max(report.packets, 1):.2%} of packets"
     carried += f" vanished, {report.overflowed / max(report.packets, 1):.2%} found its queue full."
     tools, failures = goodput.without_failures(tools, pulls)
-    return [f"### {congestion}", goodput.table(tools, pulls), carried, failures, verdict(tools, pulls)]
+    return [f"### {congestion}", goodput.table(tools, pulls), carried, failures, verdict(here, tools, pulls)]
 
 
 def buffers(name: str) -> str:
@@ -98,13 +95,13 @@ def single() -> list[Tool]:
     return [peers.curl(), peers.wget(), peers.huggingface()]
 
 
-def verdict(tools: Sequence[Tool], pulls: goodput.Pulls) -> str:
+def verdict(here: Session, tools: Sequence[Tool], pulls: goodput.Pulls) -> str:
     """Hold ours against the acceptance figures."""
     wishes = goodput.wishes_against(peers.aria2c().name, 1.0, tools, pulls)
     alone = {tool.name for tool in single()} & {tool.name for tool in tools}
     best = max(alone, key=lambda name: max(goodput.rates(pulls[name])), default=None)
     wishes += goodput.wishes_against(best, 2.0, tools, pulls)
-    return results.wishes([*wishes, *results.memory(goodput.our_peaks(tools, pulls))])
+    return here.acceptance([*wishes, *results.memory(goodput.our_peaks(tools, pulls))])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ those of one that was cut off are counted at the client's network card.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,6 @@ def measure(here: Session, course: Course, tool: Tool) -> Pull:
     """Run one tool on the course, for at most its time; what it finished is checked."""
     to, client = here.folder / "to", course.network.client
     session.empty(to)
-    os.sync()
     before = client.received(networks.CLIENT_END)
     with here.running(tool, course.origin, to, client.enter) as started:
         cut = not started.wait_at_most(course.limit_s)

@@ -51,10 +51,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size-mb", type=int, default=500, help="size of the file (%(default)s)")
     parser.add_argument("--kills", type=int, default=20, help="how often (%(default)s)")
     parser.add_argument("--seed", type=int, default=models.SEED, help="other moments (%(default)s)")
-    options = parser.parse_args(words)
-    if options.short:
-        options.size_mb, options.kills = 50, 3
-    return options
+    return session.parse(parser, words, size_mb=50, kills=3)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -71,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 tool.name: [story(here, origin, network, tool, waits) for _ in range(options.rounds)] for tool in tools
             }
         title = f"{options.size_mb} MB over 25 MB/s, killed {options.kills} times"
-        here.publish(title, table(tools, stories, model.size_bytes), verdict(tools, stories, model.size_bytes))
+        here.publish(title, table(tools, stories, model.size_bytes), verdict(here, tools, stories))
     return 0
 
 
@@ -143,9 +140,9 @@ def table(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: in
     return results.table(heads, rows)
 
 
-def verdict(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: int) -> str:
+def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]]) -> str:
     """Hold ours against the acceptance figure."""
-    wishes, peaks = [], []
+    wishes, peaks, size_bytes = [], [], here.options.size_mb * MB
     for tool in (tool for tool in tools if tool.ours):
         for one in stories[tool.name]:
             allowed = ALLOWED_SHARE * size_bytes + ALLOWED_BYTES_A_KILL * one.struck
@@ -153,7 +150,7 @@ def verdict(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: 
             wishes.append(results.at_most(f"{tool.name}: bytes beyond need", round(allowed / MB, 1), extra, " MB"))
             wishes.append(results.Wish(f"{tool.name}: verified", "right", one.wrong or "right", not one.wrong))
             peaks.append(one.peak_bytes)
-    return results.wishes([*wishes, *results.memory(peaks)])
+    return here.acceptance([*wishes, *results.memory(peaks)])
 
 
 if __name__ == "__main__":

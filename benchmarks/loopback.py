@@ -30,10 +30,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size-mib", type=int, default=2048, help="size of the file (%(default)s)")
     parser.add_argument("--disk", type=Path, default=peers.CACHE / "disk", help="a folder on a disk (%(default)s)")
     parser.add_argument("--where", choices=("memory", "disk", "both"), default="both", help="(%(default)s)")
-    options = parser.parse_args(words)
-    if options.short:
-        options.size_mib, options.rounds = 256, 1
-    return options
+    return session.parse(parser, words, size_mib=128, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -60,7 +57,7 @@ def in_memory(here: Session, origin: Origin) -> list[str]:
     wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), 0.75, tools, runs)
     wishes += comparison.wishes_against(floor, 1.5, tools, runs)
     wishes += results.memory(comparison.our_peaks(tools, runs))
-    text = [comparison.table(tools, runs), failures, hashing(here, origin), results.wishes(wishes)]
+    text = [comparison.table(tools, runs), failures, hashing(here, origin), here.acceptance(wishes)]
     return ["### Into memory", *text]
 
 
@@ -70,7 +67,7 @@ def on_disk(here: Session, origin: Origin) -> list[str]:
     tools, runs, failures = comparison.take_turns(here, origin, chosen, to=here.options.disk)
     wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), 1.0, tools, runs)
     wishes += results.memory(comparison.our_peaks(tools, runs))
-    return ["### Onto the disk, synced", comparison.table(tools, runs), failures, results.wishes(wishes)]
+    return ["### Onto the disk, synced", comparison.table(tools, runs), failures, here.acceptance(wishes)]
 
 
 def contestants(here: Session) -> list[Tool]:

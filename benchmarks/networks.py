@@ -1,7 +1,7 @@
 """Two network namespaces with a link between them: the server's end and the client's.
 
-A namespace is held by a `cat` that waits on a pipe of ours. Whatever ends this program also ends the pipe, the `cat`,
-the namespace, its devices and their queues: nothing is left behind, not even after `kill -9`.
+A namespace is held by a `cat` that waits on a pipe of ours. Whatever ends this program also ends the pipe and the
+`cat`, and with the last process inside go the namespace, its devices and their queues, even after `kill -9`.
 """
 
 from __future__ import annotations

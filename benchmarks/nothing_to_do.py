@@ -53,10 +53,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=100, help="(%(default)s)")
     parser.add_argument("--size-mb", type=int, default=150, help="size of each (%(default)s)")
     parser.set_defaults(on=peers.CACHE)  # holes of files in memory may be filled by whoever reads them
-    options = parser.parse_args(words)
-    if options.short:
-        options.files, options.size_mb, options.rounds = 20, 20, 1
-    return options
+    return session.parse(parser, words, files=20, size_mb=20, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -72,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 take_over(here, origin, model, tool)
             looks = rounds.take_turns(list(tools), options.rounds, lambda name: look(here, origin, tools[name]))
         title = f"Nothing to do: {options.files} files of {options.size_mb} MB are there"
-        here.publish(title, table(list(tools.values()), looks), verdict(list(tools.values()), looks))
+        here.publish(title, table(list(tools.values()), looks), verdict(here, list(tools.values()), looks))
     return 0
 
 
@@ -139,14 +136,14 @@ def table(tools: Sequence[Tool], looks: dict[str, list[Look]]) -> str:
     return results.table(heads, rows)
 
 
-def verdict(tools: Sequence[Tool], looks: dict[str, list[Look]]) -> str:
+def verdict(here: Session, tools: Sequence[Tool], looks: dict[str, list[Look]]) -> str:
     """Hold ours against the acceptance figure."""
     wishes, peaks = [], []
     for name in [tool.name for tool in tools if tool.ours]:
         median = Spread.of([one.besides_s for one in looks[name]]).median
         wishes.append(results.at_most(f"{name}: besides listing", LIMIT_S, median, " s"))
         peaks += [one.run.peak_bytes for one in looks[name]]
-    return results.wishes([*wishes, *results.memory(peaks)])
+    return here.acceptance([*wishes, *results.memory(peaks)])
 
 
 if __name__ == "__main__":

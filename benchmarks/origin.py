@@ -19,6 +19,7 @@ from models import Model
 from nginx_conf import Where
 
 _PATIENCE_S = 10.0
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class Request(NamedTuple):
@@ -56,7 +57,8 @@ class Origin:
         self._read_from = 0
         (folder / "temp").mkdir(parents=True)
         configuration = nginx_conf.write(model, folder, where, limit_bytes_per_s)
-        self._command = [*where.enter, program(), "-e", str(folder / "error.log"), "-c", str(configuration)]
+        self._command = [*_DIES_WITH_US, *where.enter, program()]
+        self._command += ["-e", str(folder / "error.log"), "-c", str(configuration)]
 
     def file_url(self, path: str) -> str:
         """Return a file's own address at the CDN."""

@@ -20,6 +20,7 @@ import rounds
 from models import Model
 from origin import Origin
 from peers import Tool
+from results import Wish
 from rounds import Run, Started
 
 SKIPPED = 3
@@ -63,9 +64,10 @@ class Session:
             to: The folder; in memory unless given. Emptied before, and removed after the run.
             enter: Words that lead into the client's network namespace.
         """
+        if to is not None:
+            os.sync()  # what others left behind is not to be written in our time
         to = to if to is not None else self.folder / "to"
         empty(to)
-        os.sync()
         origin.requests()
         with self.running(tool, origin, to, enter) as started:
             done = started.wait()
@@ -82,6 +84,10 @@ class Session:
         env = {**peers.environment(origin, self.folder / "home"), **tool.env}
         with rounds.running([*enter, *tool.command(origin, to)], env, self.folder / "said") as started:
             yield started
+
+    def acceptance(self, wishes: Sequence[Wish]) -> str:
+        """Draw the acceptance figures; nothing in a short run, whose sizes they are not meant for."""
+        return "" if self.options.short or not wishes else results.wishes(wishes)
 
     def publish(self, title: str, *parts: str) -> None:
         """Print the section, and write it where that was asked for."""
@@ -101,6 +107,13 @@ def parser(doc: str | None, *, rounds: int = 5) -> argparse.ArgumentParser:
     made.add_argument("--short", action="store_true", help="small sizes and one round: does it work at all?")
     made.add_argument("--write", action="store_true", help="put the results into RESULTS.md")
     return made
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None, **short: object) -> argparse.Namespace:
+    """Read the options; with `--short` the given ones have other defaults."""
+    if parser.parse_args(words).short:
+        parser.set_defaults(**short)
+    return parser.parse_args(words)
 
 
 @contextmanager

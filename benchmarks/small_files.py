@@ -22,10 +22,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the options."""
     parser = session.parser(__doc__)
     parser.add_argument("--files", type=int, default=5000, help="how many, of 4 to 64 KiB (%(default)s)")
-    options = parser.parse_args(words)
-    if options.short:
-        options.files, options.rounds = 600, 1
-    return options
+    return session.parse(parser, words, files=600, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -38,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:
             tools, runs, failures = comparison.take_turns(here, origin, here.chosen(contestants(here)))
         shown = [comparison.table(tools, runs), speeds(tools, runs, options.files), failures]
-        here.publish(f"{options.files} files of 4 to 64 KiB", *shown, verdict(tools, runs, options.files))
+        here.publish(f"{options.files} files of 4 to 64 KiB", *shown, verdict(here, tools, runs))
     return 0
 
 
@@ -64,16 +61,16 @@ def speeds(tools: Sequence[Tool], runs: comparison.Runs, files: int) -> str:
     return results.table(("Tool", "Files a second", "Requests a file"), rows)
 
 
-def verdict(tools: Sequence[Tool], runs: comparison.Runs, files: int) -> str:
+def verdict(here: Session, tools: Sequence[Tool], runs: comparison.Runs) -> str:
     """Hold ours against the acceptance figures."""
     wishes, theirs = [], peers.huggingface().name
     for own in [tool.name for tool in tools if tool.ours]:
         if theirs in {tool.name for tool in tools}:
             times = ratio(comparison.walls(runs[theirs]), comparison.walls(runs[own])).median
             wishes.append(results.at_least(f"{own}: files a second ÷ those of hf", 3, times))
-        most = max(run.requests for run in runs[own]) / files
+        most = max(run.requests for run in runs[own]) / here.options.files
         wishes.append(results.at_most(f"{own}: requests a file", 2.1, most))
-    return results.wishes([*wishes, *results.memory(comparison.our_peaks(tools, runs))])
+    return here.acceptance([*wishes, *results.memory(comparison.our_peaks(tools, runs))])
 
 
 if __name__ == "__main__":
