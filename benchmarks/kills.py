@@ -80,7 +80,7 @@ def contestants(here: Session) -> list[Tool]:
         peers.huggingface(),
         peers.modelscope(parallel=False),
         peers.modelscope(parallel=True),
-        peers.aria2c(),
+        peers.aria2c("--auto-save-interval=1"),
     ]
 
 

@@ -111,7 +111,7 @@ def modelscope(*, parallel: bool) -> Tool:
     return Tool("modelscope, 8 parallel parts", command, "sha256", env, needs=OFFICIAL)
 
 
-def aria2c() -> Tool:
+def aria2c(*options: str) -> Tool:
     """Return `aria2c` on the one file's address at the CDN, with 16 connections; it writes no zeros beforehand.
 
     `-c` goes on where a killed run was, as far as its control file knows.
@@ -121,9 +121,9 @@ def aria2c() -> Tool:
         (entry,) = origin.model.entries
         words = [f"-x{CONNECTIONS}", f"-s{CONNECTIONS}", "-k1M", "-c", "--file-allocation=none", "--no-conf", "-q"]
         words += [f"--checksum=sha-256={entry.sha256}", "-d", str(folder), "-o", entry.path]
-        return ["aria2c", *words, origin.file_url(entry.path)]
+        return ["aria2c", *words, *options, origin.file_url(entry.path)]
 
-    return Tool("aria2c -x16 -s16 --checksum", command, "sha256", needs="aria2c")
+    return Tool(" ".join(["aria2c -x16 -s16 --checksum", *options]), command, "sha256", needs="aria2c")
 
 
 def curl() -> Tool:
