@@ -12,7 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import models
 import networks
@@ -104,9 +104,10 @@ def story(here: Session, origin: Origin, network: Network, tool: Tool, waits: Se
     wall_s = time.monotonic() - begun_s
     received = network.client.received(networks.CLIENT_END).payload_since(before)
     last = runs[-1]
-    wrong = session.difference(origin.model, to) if last.exit_code == 0 else f"exit code {last.exit_code}: {last.said}"
+    wrong = f"exit code {last.exit_code}" if last.exit_code else session.difference(origin.model, to)
     session.empty(to)
-    session.tell(f"{tool.name}: {(received - origin.model.size_bytes) / MB:.1f} MB too many, {wrong or 'verified'}")
+    extra = (received - origin.model.size_bytes) / MB
+    session.tell(f"{tool.name}: {extra:.1f} MB too many, {f'FAILED: {wrong}, {last.said}' if wrong else 'verified'}")
     return Story(received, struck, wall_s, max(run.peak_bytes for run in runs), wrong or "")
 
 
@@ -134,7 +135,7 @@ def table(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: in
             extra = one.received_bytes - size_bytes
             each = f"{extra / max(one.struck, 1) / MIB:.2f} MiB"
             share = f"{extra / size_bytes:.1%}"
-            end = one.wrong.splitlines()[0] if one.wrong else "right"
+            end = one.wrong or "right"
             cost = [str(one.struck), f"{one.wall_s:.0f}", f"{one.peak_bytes / 1e6:.0f}", end]
             rows.append([tool.name, f"{extra / MB:.1f} MB", share, each, *cost])
     return results.table(heads, rows)
@@ -147,7 +148,8 @@ def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]
         for one in stories[tool.name]:
             allowed = ALLOWED_SHARE * size_bytes + ALLOWED_BYTES_A_KILL * one.struck
             extra = (one.received_bytes - size_bytes) / MB
-            wishes.append(results.at_most(f"{tool.name}: bytes beyond need", round(allowed / MB, 1), extra, " MB"))
+            bytes_wish = results.at_most(f"{tool.name}: bytes beyond need", round(allowed / MB, 1), extra, " MB")
+            wishes.append(replace(bytes_wish, met=bytes_wish.met and not one.wrong))
             wishes.append(results.Wish(f"{tool.name}: verified", "right", one.wrong or "right", not one.wrong))
             peaks.append(one.peak_bytes)
     return here.acceptance([*wishes, *results.memory(peaks)])
