@@ -199,13 +199,22 @@ def _find(name: str) -> str | None:
 
 def install_ours() -> Path:
     """Install this checkout as a wheel, anew when a source changed; return the program."""
+    return _checkout("ours") / "internlm-setup"
+
+
+def install_libraries(names: tuple[str, ...]) -> Path:
+    """Install this checkout with other HTTP libraries beside it; return the Python."""
+    return _checkout("libraries", *names) / "python"
+
+
+def _checkout(name: str, *beside: str) -> Path:
     digest = hashlib.sha256()
     sources = [path for folder in ("src", "configs") for path in (ROOT / folder).rglob("*") if path.is_file()]
     for path in sorted([*sources, ROOT / "pyproject.toml"]):
         if "__pycache__" not in path.parts:
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     limits = ["-c", str(ROOT / "constraints.txt")]
-    return _environment("ours", digest.hexdigest(), [*limits, str(ROOT)]) / "internlm-setup"
+    return _environment(name, digest.hexdigest(), [*limits, str(ROOT), *beside])
 
 
 def install_peers() -> Path:

@@ -91,6 +91,7 @@ def fetch(
         to=None if to is None else Path(to).expanduser(),
         layout=layout,
         jobs=settings.jobs,
+        most_jobs=settings.most_jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,

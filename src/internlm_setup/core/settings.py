@@ -23,6 +23,7 @@ NETWORK_VARIABLES = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
 )
+MOST_JOBS = 32
 _LANG_LINE = re.compile(r"^lang:\s*['\"]?(en|zh)\b", re.MULTILINE)
 
 
@@ -100,6 +101,11 @@ class Settings:
     def jobs(self) -> int:
         """Connections in all."""
         return int(self["jobs"].value or 0)
+
+    @property
+    def most_jobs(self) -> int:
+        """What `jobs` may grow to where that helps: not at all when somebody chose them."""
+        return MOST_JOBS if self["jobs"].origin.kind == "default" else self.jobs
 
     @property
     def limit_rate_bytes_per_s(self) -> int | None:

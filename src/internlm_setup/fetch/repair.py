@@ -27,8 +27,9 @@ from internlm_setup.fetch.transfer.assembly import SMALL_BYTES
 from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, FileInTheWay
 from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.manifest import Entry, Finished, Manifest, read_manifest, write_manifest
+from internlm_setup.fetch.transfer.options import Options
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.pool import Options, transfer
+from internlm_setup.fetch.transfer.pool import transfer
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.salvage import keep, worth_keeping
 from internlm_setup.fetch.transfer.store import Store

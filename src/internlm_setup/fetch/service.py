@@ -47,6 +47,7 @@ class Request:
         to: The destination, or None for the layout's default.
         layout: A layout's id.
         jobs: Connections in all, at least 1.
+        most_jobs: What they may grow to on a line where that helps; not at all when it is not above `jobs`.
         limit_rate_bytes_per_s: None for no limit.
         force: Replace files that are in the way.
         engine: An engine's id: `native`, or `official` for the vendor's own downloader.
@@ -60,6 +61,7 @@ class Request:
     to: Path | None = None
     layout: str = "dir"
     jobs: int = 8
+    most_jobs: int = 0
     limit_rate_bytes_per_s: int | None = None
     force: bool = False
     engine: str = "native"
@@ -188,6 +190,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         network=world.network,
         clock=world.clock,
         jobs=request.jobs,
+        most_jobs=request.most_jobs,
         limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),

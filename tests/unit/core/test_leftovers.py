@@ -17,17 +17,22 @@ def paths_in(folder: Path) -> Paths:
 def test_side_environments_and_logs(tmp_path: Path) -> None:
     """One line an environment, however many files it has, and one a log file."""
     paths = paths_in(tmp_path)
-    for name in ("sidecar/openxlab/bin/python", "sidecar/openxlab/lib/x.py", "log/internlm-setup.log", "fetches.json"):
+    for name in (
+        "environments/openxlab/bin/python",
+        "environments/openxlab/lib/x.py",
+        "log/internlm-setup.log",
+        "fetches.json",
+    ):
         (paths.state / name).parent.mkdir(parents=True, exist_ok=True)
         (paths.state / name).write_bytes(b"x" * 5000)
     (found,) = side_environments(paths.state)
-    assert (found.kind, found.path) == ("environment", paths.state / "sidecar" / "openxlab")
+    assert (found.kind, found.path) == ("environment", paths.state / "environments" / "openxlab")
     assert found.size_bytes >= 10_000
     (log,) = logs(paths)
     assert (log.kind, log.path) == ("log", paths.log_file)
     remove(found)
     remove(log)
-    assert sorted(p.name for p in paths.state.rglob("*")) == ["fetches.json", "log", "sidecar"]
+    assert sorted(p.name for p in paths.state.rglob("*")) == ["environments", "fetches.json", "log"]
 
 
 def test_nothing_there(tmp_path: Path) -> None:

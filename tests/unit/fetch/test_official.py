@@ -27,7 +27,7 @@ from internlm_setup.fetch.transfer.errors import (
     TransferFailed,
 )
 from internlm_setup.fetch.transfer.manifest import Entry
-from internlm_setup.fetch.transfer.pool import Outcome
+from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.store import Store
 
 A, B = listed("a.bin", b"aaaa"), listed("deep/b.bin", b"bb")

@@ -97,7 +97,11 @@ def fetch(
     ] = "dir",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", metavar="N", help=say("Connections in all (8)", "连接总数（8）")),
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            help=say("Connections in all (8; up to 32 on a far line)", "连接总数（8；远距离线路上最多 32）"),
+        ),
     ] = None,
     limit_rate: Annotated[
         str | None,
@@ -142,6 +146,7 @@ def fetch(
         to=to,
         layout=layout,
         jobs=settings.jobs,
+        most_jobs=settings.most_jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,

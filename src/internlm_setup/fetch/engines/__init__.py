@@ -28,8 +28,8 @@ from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.plan import Content, Source, content_key
-from internlm_setup.fetch.transfer.pool import Outcome
 from internlm_setup.fetch.transfer.store import Store
 
 
@@ -48,6 +48,7 @@ class Work:
         limit_rate_bytes_per_s: None for no limit.
         tell: Told what happens, one event at a time.
         finished: Given the record of each file, before the file gets its final name.
+        most_jobs: What `jobs` may grow to where that helps; not at all when it is not above them.
     """
 
     hub: Hub
@@ -60,6 +61,7 @@ class Work:
     limit_rate_bytes_per_s: int | None
     tell: events.Listener
     finished: Callable[[Entry], None]
+    most_jobs: int = 0
 
 
 class Engine(Protocol):

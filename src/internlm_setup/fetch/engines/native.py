@@ -8,8 +8,9 @@ from typing import ClassVar
 from internlm_setup.fetch.engines import Work
 from internlm_setup.fetch.model import Hub
 from internlm_setup.fetch.transfer.http import Fetcher
+from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.pool import Options, Outcome, transfer
+from internlm_setup.fetch.transfer.pool import transfer
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
 
@@ -37,8 +38,10 @@ class Native:
             clock=work.clock,
             tell=work.tell,
             finished=work.finished,
+            most_jobs=work.most_jobs if work.limit_rate_bytes_per_s is None else work.jobs,
         )
-        return transfer(work.contents, work.store, Fetcher(work.network, work.jobs), options)
+        fetcher = Fetcher(work.network, max(work.jobs, work.most_jobs))
+        return transfer(work.contents, work.store, fetcher, options)
 
     @staticmethod
     def tidy(store: Store) -> None:

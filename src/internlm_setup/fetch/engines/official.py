@@ -25,8 +25,8 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.adopt import adopt
 from internlm_setup.fetch.transfer.errors import FileInTheWay, FileRefused, SizeMismatch, TransferFailed
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.pool import Outcome
 from internlm_setup.fetch.transfer.store import Store
 
 STAGING = "official"

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
@@ -21,11 +20,11 @@ from internlm_setup.fetch.transfer.answer import STATUS, Again, NoRanges, Wanted
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer.growth import Growth
 from internlm_setup.fetch.transfer.http import Fetcher, Stream
-from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.verify import WrongPiece
 
@@ -35,31 +34,10 @@ MOST_FAILURES = 5
 LONGEST_ASKED_WAIT_S = 120.0
 CHECKPOINT_EVERY_S = 15.0
 CHECKPOINT_BYTES = 256 << 20
-SYNC_LOOK_S = 0.1
+LOOK_EVERY_S = 0.1
 HASHERS = 2
 GOODBYE_S = 2.0
 _CORRUPT = Text(en="it is corrupt, its hash is not the published one", zh="文件已损坏，哈希值与公布的不同")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one content: its entries, or the error."""
-
-    content: Content
-    entries: tuple[Entry, ...]
-    error: SetupError | None
-    kept_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a transfer runs. `jobs` is connections in all; `finished` gets each entry as soon as it is in place."""
-
-    jobs: int
-    limit: RateLimit
-    clock: Clock
-    tell: events.Listener
-    finished: Callable[[Entry], None]
 
 
 def transfer(
@@ -75,11 +53,11 @@ def transfer(
     """
     assemblies = [Assembly(c, store, options.jobs) for c in contents]
     board = Board(assemblies, options.tell, options.clock)
-    pool = _Pool(board, fetcher, options)
-    loops = [pool.work] * options.jobs + [pool.hash] * HASHERS + [pool.sync]
-    threads = [threading.Thread(target=pool.guard, args=(loop,), daemon=True) for loop in loops]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    pool = _Pool(board, fetcher, options, threads)
+    loops = [pool.work] * options.jobs + [pool.hash] * HASHERS + [pool.look_after]
+    for loop in loops:
+        pool.start(loop)
     try:
         while not board.wait(0.2):  # in short steps, so that a signal is seen
             pass
@@ -110,6 +88,13 @@ class _Pool:
     board: Board
     fetcher: Fetcher
     options: Options
+    threads: list[threading.Thread]
+
+    def start(self, loop: Callable[[], None]) -> None:
+        """Run a loop in a thread of its own."""
+        thread = threading.Thread(target=self.guard, args=(loop,), daemon=True)
+        self.threads.append(thread)
+        thread.start()
 
     def guard(self, loop: Callable[[], None]) -> None:
         """Hand whatever a thread dies of to the calling thread, instead of hanging the run."""
@@ -118,11 +103,16 @@ class _Pool:
         except BaseException as error:  # noqa: BLE001  # raised again by `transfer`
             self.board.stop(error)
 
-    def sync(self) -> None:
-        """Bring growing files to the disk while they grow: for a power cut, and so that little is left for the end."""
-        clock = self.options.clock
+    def look_after(self) -> None:
+        """Bring growing files to the disk while they grow, and open more connections where they help.
+
+        The disk early: for a power cut, and so that little is left for the end.
+        """
+        clock, growth = self.options.clock, Growth(self.options.jobs, self.options.most_jobs)
         next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
-        while not self.board.wait(SYNC_LOOK_S):
+        while not self.board.wait(LOOK_EVERY_S):
+            for _ in range(growth.look(self.board.received_bytes, time.monotonic())):
+                self.start(self.work)
             due = clock.monotonic() >= next_checkpoint_s
             for partial in self.board.growing():
                 if partial.unsynced_bytes >= (1 if due else CHECKPOINT_BYTES):
