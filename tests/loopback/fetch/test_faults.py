@@ -166,7 +166,7 @@ def test_a_wait_of_minutes_ends_the_run_instead(machine: Machine, hub: HubServer
 def test_hugging_faces_own_rate_limit_header_is_read(
     machine: Machine, hub: HubServer, model: Mapping[str, bytes]
 ) -> None:
-    hub.faults.add(Fault("rate-limit", "config.json", times=1, seconds=10, with_retry_after=False))
+    hub.faults.add(Fault("rate-limit", "config.json", times=1, seconds=10, asking="ratelimit"))
     fetch(machine, "huggingface")
     assert [e.wait_s for e in machine.told(events.Retrying)] == [10.0]
 

@@ -236,7 +236,7 @@ def test_rate_limit(hub: HubServer) -> None:
     assert (other.status, other.headers["retry-after"]) == (429, "7")
     assert "ratelimit" not in other.headers
     hub.faults.clear()
-    hub.faults.add(Fault("rate-limit", with_retry_after=False))
+    hub.faults.add(Fault("rate-limit", asking="ratelimit"))
     assert "retry-after" not in ask(file_url(hub)).headers
 
 
