@@ -20,13 +20,22 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
-from internlm_setup.fetch.transfer.http import STATUS, Again, Fetcher, NoRanges, Wanted
+from internlm_setup.fetch.transfer.http import (
+    FLOOR_BYTES_PER_S,
+    FLOOR_WINDOW_S,
+    STATUS,
+    Again,
+    Fetcher,
+    NoRanges,
+    Wanted,
+)
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
 
 RECORD_BYTES = 256 << 10
+PROGRESS_BYTES = int(FLOOR_BYTES_PER_S * FLOOR_WINDOW_S)  # a connection that brings less before it fails is no progress
 MOST_FAILURES = 5
 LONGEST_ASKED_WAIT_S = 120.0
 CHECKPOINT_EVERY_S = 15.0
@@ -162,7 +171,8 @@ class _Pool:
                 for block in stream.blocks(cancelled):
                     self.options.limit.take(len(block), cancelled)
                     fresh = assembly.store_block(piece, block)
-                    self.board.count(assembly, len(block), fresh)
+                    alive = piece.at - piece.start >= PROGRESS_BYTES or piece.at == piece.end
+                    self.board.count(assembly, len(block), fresh, alive=alive)
                     if piece.at - recorded >= RECORD_BYTES:
                         self._record(assembly, recorded, piece.at)
                         recorded = piece.at
