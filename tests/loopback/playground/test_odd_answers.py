@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from internlm_setup.playground.hub import Fault, FaultKind, HubServer, Repository
+from internlm_setup.playground.hub import Asking, Fault, FaultKind, HubServer, Repository
 from servers.asking import ask, post_json
 from servers.tls_proxy import write_certificate
 
@@ -126,8 +126,8 @@ def test_stale_link(hub: HubServer) -> None:
 
 
 @pytest.mark.parametrize(("asking", "seen"), [("date", True), ("nothing", False), ("ratelimit", False)])
-def test_other_ways_to_ask_for_patience(hub: HubServer, asking: str, seen: bool) -> None:
-    hub.faults.add(Fault("rate-limit", asking=asking))  # type: ignore[arg-type]
+def test_other_ways_to_ask_for_patience(hub: HubServer, asking: Asking, seen: bool) -> None:
+    hub.faults.add(Fault("rate-limit", asking=asking))
     headers = ask(file_url(hub)).headers
     assert ("retry-after" in headers, "ratelimit" in headers) == (seen, asking == "ratelimit")
     assert headers.get("retry-after", "GMT").endswith("GMT")

@@ -5,7 +5,7 @@ to the wrong one. A new kind of misbehaviour is one function and one row. `fault
 one strikes.
 """
 
-from internlm_setup.playground.hub.misbehaviour.fault import Fault, FaultKind, Scene
+from internlm_setup.playground.hub.misbehaviour.fault import Asking, Fault, FaultKind, Scene
 from internlm_setup.playground.hub.misbehaviour.kinds import KINDS, Kind
 
-__all__ = ["KINDS", "Fault", "FaultKind", "Kind", "Scene"]
+__all__ = ["KINDS", "Asking", "Fault", "FaultKind", "Kind", "Scene"]
