@@ -47,7 +47,7 @@ def test_the_fast_ones_take_over(machine: Machine, hub: HubServer, large: Mappin
     skip = 1 if source == "openxlab" else 0  # its size is asked for first
     fault = Fault("drip", "weights.bin", hub=source, where=BYTES, times=1, skip=skip, bytes_per_s=SLOW_BYTES_PER_S)
     hub.faults.add(fault)
-    done = machine.run("fetch", MODEL, "--source", source, "--jobs", "4", timeout_s=PATIENCE_S)
+    done = machine.run("fetch", MODEL, "--source", source, "--jobs", "4", "--to", MODEL, timeout_s=PATIENCE_S)
     assert (done.code, machine.files()) == (0, large), done.err
     asked = [r for r in hub.log if r.sent_bytes > 1 and r.status in {200, 206} and r.path.endswith(("bin", "/repo"))]
     slow = min(asked, key=lambda r: r.sent_bytes / len(span_of(r)))
