@@ -192,7 +192,10 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
     )
-    outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
+    try:
+        outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
+    finally:
+        finished.close()
     _raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
     entries = _still_true(finished, store, snapshot)

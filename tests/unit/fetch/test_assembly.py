@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fakes import git_sha1, sha256
 from internlm_setup.fetch.model import Location
-from internlm_setup.fetch.transfer.assembly import SMALL_BYTES, Assembly, Piece
+from internlm_setup.fetch.transfer.assembly import SMALL_BYTES, Assembly
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content, Source
 from internlm_setup.fetch.transfer.store import Store
 
@@ -62,7 +63,7 @@ def carry(assembly: Assembly, piece: Piece, data: bytes, count: int | None = Non
     if assembly.partial is not None and block:
         assembly.partial.record(start, stop)
     piece.arrived = piece.end is None and stop == end
-    assembly.give_back(piece)
+    assembly.give_back(piece, 0.0)
 
 
 def finish(assembly: Assembly) -> list[Entry]:
@@ -84,7 +85,7 @@ def unwanted(entry: Entry) -> None:
 
 def carry_all(assembly: Assembly, data: bytes) -> None:
     """Bring everything."""
-    while (piece := assembly.take()) is not None:
+    while (piece := assembly.take(0.0)) is not None:
         carry(assembly, piece, data)
 
 
@@ -97,7 +98,7 @@ def test_pieces_lost_and_found(tmp_path_factory: pytest.TempPathFactory, data: s
     out: list[Piece] = []
     asked = 0
     for _ in range(data.draw(st.integers(0, 8))):
-        piece = assembly.take()
+        piece = assembly.take(0.0)
         out += [piece] if piece else []
         if out:
             chosen = out.pop(data.draw(st.integers(0, len(out) - 1)))
@@ -105,7 +106,7 @@ def test_pieces_lost_and_found(tmp_path_factory: pytest.TempPathFactory, data: s
             carry(assembly, chosen, LARGE, data.draw(st.integers(0, 5 << 20)))
             asked += assembly.kept_bytes - before
     for piece in out:
-        assembly.give_back(piece)
+        assembly.give_back(piece, 0.0)
     kept = assembly.kept_bytes
     assert kept == asked
     carry_all(assembly, LARGE)
@@ -122,14 +123,14 @@ def test_goes_on_in_the_next_run(tmp_path: Path) -> None:
     assert first.partial is not None
     first.partial.close()
     second = assembly_of(tmp_path, LARGE)
-    assert (second.take(), second.complete, second.kept_bytes) == (None, True, len(LARGE))
+    assert (second.take(0.0), second.complete, second.kept_bytes) == (None, True, len(LARGE))
     finish(second)
 
 
 def test_small_content_stays_in_memory(tmp_path: Path) -> None:
     """A small content leaves no partial file; an attempt that broke off begins anew."""
     assembly = assembly_of(tmp_path, SMALL)
-    piece = assembly.take()
+    piece = assembly.take(0.0)
     assert piece is not None
     carry(assembly, piece, SMALL, 5)
     assert (assembly.kept_bytes, assembly.complete) == (0, False)
@@ -154,9 +155,9 @@ def test_sizes_at_the_border(tmp_path: Path, size: int) -> None:
 def test_unknown_size(tmp_path: Path, data: bytes) -> None:
     """A content of unknown size is one stream to its end; git's hash can be told afterwards."""
     assembly = assembly_of(tmp_path, data, size=None, sha=None)
-    piece = assembly.take()
+    piece = assembly.take(0.0)
     assert piece is not None
-    assert (piece.start, piece.end, assembly.take()) == (0, None, None)
+    assert (piece.start, piece.end, assembly.take(0.0)) == (0, None, None)
     carry(assembly, piece, data)
     assert assembly.complete
     (entry,) = finish(assembly)
@@ -167,16 +168,16 @@ def test_unknown_size(tmp_path: Path, data: bytes) -> None:
 def test_a_server_without_ranges(tmp_path: Path) -> None:
     """A server known to send whole bodies is asked for one stream, and bytes that are here are not written again."""
     assembly = assembly_of(tmp_path, LARGE)
-    piece = assembly.take()
+    piece = assembly.take(0.0)
     assert piece is not None
     carry(assembly, piece, LARGE, 1 << 20)
-    waiting = assembly.take()
+    waiting = assembly.take(0.0)
     assert waiting is not None
     assembly.one_stream()
-    assembly.give_back(waiting)
-    whole = assembly.take()
+    assembly.give_back(waiting, 0.0)
+    whole = assembly.take(0.0)
     assert whole is not None
-    assert (whole.start, whole.end, assembly.take()) == (0, len(LARGE), None)
+    assert (whole.start, whole.end, assembly.take(0.0)) == (0, len(LARGE), None)
     assert assembly.store_block(whole, LARGE[: 2 << 20]) == 1 << 20
     assert assembly.partial is not None
     assembly.partial.record(0, 2 << 20)

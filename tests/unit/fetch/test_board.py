@@ -61,7 +61,7 @@ def test_a_complete_content_is_hashed_once(tmp_path: Path) -> None:
     piece = board.next_piece()
     assert piece is not None
     piece.assembly.store_block(piece, DATA)
-    piece.assembly.give_back(piece)
+    piece.assembly.give_back(piece, 0.0)
     board.settle(piece.assembly)
     board.settle(piece.assembly)
     assert board.next_to_hash() is piece.assembly
@@ -75,7 +75,7 @@ def test_a_content_that_waits_is_passed_over(tmp_path: Path) -> None:
     board, _ = board_of([one, two])
     piece = board.next_piece()
     assert piece is not None
-    one.give_back(piece)
+    one.give_back(piece, 0.0)
     one.not_before_s = StillClock().monotonic() + 60
     following = board.next_piece()
     assert following is not None
@@ -96,7 +96,7 @@ def test_a_stop_wakes_who_waits(tmp_path: Path) -> None:
     board, _ = board_of([assembly])
     board.next_piece()
     got: list[object] = []
-    waiting = threading.Thread(target=lambda: got.append(board.next_piece()))
+    waiting = threading.Thread(target=lambda: got.append(board.next_piece()), daemon=True)
     waiting.start()
     board.stop()
     waiting.join(timeout=20)
@@ -173,7 +173,7 @@ def test_growing_files(tmp_path: Path) -> None:
     assert piece is not None
     assert board.growing() == [large.partial]
     piece.at = 1 << 20
-    large.give_back(piece)
+    large.give_back(piece, 0.0)
     assert board.growing() == []
 
 
@@ -185,12 +185,10 @@ def test_asked_to_pause(tmp_path: Path) -> None:
     board.pause(0)
     board.pause(5)
     got: list[object] = []
-    waiting = threading.Thread(target=lambda: got.append(board.next_piece()))
+    waiting = threading.Thread(target=lambda: got.append(board.next_piece()), daemon=True)
     waiting.start()
     clock.seconds += 30
-    with board.changed:
-        board.changed.notify_all()
-    waiting.join(timeout=0.1)
+    waiting.join(timeout=0.5)
     assert got == []
     clock.seconds += 31
     waiting.join(timeout=20)

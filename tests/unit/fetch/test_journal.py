@@ -28,10 +28,22 @@ def head(identity: str = ME, boot: str = BOOT) -> bytes:
 
 
 def journal_of(history: list[Step]) -> bytes:
-    """Return the journal that this history leaves behind; None stands for a checkpoint."""
-    checkpoint = encode(ME, BOOT, [])[-RECORD_BYTES:]
-    spans = (encode(ME, BOOT, [s])[len(head()) : -RECORD_BYTES] if s else checkpoint for s in history)
-    return head() + b"".join(spans)
+    """Return the journal that this history leaves behind; None stands for a checkpoint of all before it."""
+    data = head()
+    for number, step in enumerate(history):
+        before = sum(s is not CHECKPOINT for s in history[:number])
+        data += record(step) if step else checkpoint(before)
+    return data
+
+
+def record(span: Span) -> bytes:
+    """Return the record of one span."""
+    return encode(ME, BOOT, [], [span])[-RECORD_BYTES:]
+
+
+def checkpoint(covered: int) -> bytes:
+    """Return a checkpoint that covers so many records."""
+    return encode(ME, BOOT, [(0, 0)] * covered)[-RECORD_BYTES:]
 
 
 def recorded(history: list[Step]) -> list[Span]:
@@ -110,7 +122,7 @@ def test_any_bytes_are_survived(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [b"[]", b"null", b'"text"', b"{}", b'{"journal": 2, "of": "abc:1000", "boot": "boot-1"}', b'{"journal": 1}', b""],
+    [b"[]", b"null", b'"text"', b"{}", b'{"journal": 1, "of": "abc:1000", "boot": "boot-1"}', b'{"journal": 2}', b""],
 )
 def test_other_heads(first: bytes) -> None:
     """A head of another shape or another version vouches for nothing."""
@@ -160,12 +172,50 @@ def test_checkpoint_on_disk(tmp_path: Path) -> None:
     """After a checkpoint the records before it count for every later boot, those after it for this one."""
     journal = Journal(tmp_path / "pieces", ME)
     journal.record(0, 10)
-    journal.checkpoint()
+    journal.checkpoint(journal.mark())
     journal.record(20, 30)
     journal.close()
     data = (tmp_path / "pieces").read_bytes()
     assert list(decode(data, ME, "the next boot")) == [(0, 10)]
     assert list(decode(data, ME, boot_id())) == [(0, 10), (20, 30)]
+
+
+def test_what_comes_during_a_sync_is_not_covered(tmp_path: Path) -> None:
+    """A span that was recorded while the disk was waited for may have missed that sync."""
+    journal = Journal(tmp_path / "pieces", ME)
+    journal.record(0, 10)
+    mark = journal.mark()
+    journal.record(20, 30)
+    journal.checkpoint(mark)
+    journal.close()
+    assert list(decode((tmp_path / "pieces").read_bytes(), ME, "the next boot")) == [(0, 10)]
+
+
+@pytest.mark.parametrize("during", [False, True])
+def test_shortening_keeps_checkpoints(tmp_path: Path, during: bool) -> None:
+    """What was synced stays so when the journal is rewritten, also when that happens during the sync."""
+    journal = Journal(tmp_path / "pieces", "long:99999")
+    journal.record(0, 10)
+    mark = journal.mark()
+    if not during:
+        journal.checkpoint(mark)
+    for start in range(tested.COMPACT_AFTER_RECORDS):
+        journal.record(20 + start, 21 + start)
+    if during:
+        journal.checkpoint(mark)
+    journal.close()
+    data = (tmp_path / "pieces").read_bytes()
+    assert len(data) < 20 * RECORD_BYTES
+    assert list(decode(data, "long:99999", "the next boot")) == [(0, 10)]
+    assert list(decode(data, "long:99999", boot_id())) == [(0, 10), (20, 20 + tested.COMPACT_AFTER_RECORDS)]
+
+
+def test_synced_spans_survive_several_boots(tmp_path: Path) -> None:
+    """A journal that is opened after a power cut keeps what was synced before it, and still calls it synced."""
+    path = tmp_path / "pieces"
+    path.write_bytes(encode(ME, "an earlier boot", [(0, 10)], [(20, 30)]))
+    Journal(path, ME).close()
+    assert list(decode(path.read_bytes(), ME, "a later boot")) == [(0, 10)]
 
 
 def test_long_histories_are_shortened(tmp_path: Path) -> None:

@@ -7,37 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from internlm_setup.core.errors import SetupError
 from internlm_setup.fetch.model import Location, Proof
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.piece import Piece, last_to_arrive, split_at
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
 from internlm_setup.fetch.transfer.store import Partial, Store
-from internlm_setup.fetch.transfer.verify import Digest, FileHasher, judge
+from internlm_setup.fetch.transfer.verify import Digest, FileHasher, judge, wants_git
 
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
-
-
-@dataclass
-class Piece:
-    """A span one worker is on.
-
-    `at` is how far it has come; `end` None means to the end of the body, and `arrived` that it got there.
-    """
-
-    assembly: Assembly
-    start: int
-    end: int | None
-    at: int = field(init=False)
-    arrived: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        self.at = self.start
 
 
 class Assembly:
@@ -54,7 +37,8 @@ class Assembly:
         self.hashing = False
         self.small: bytearray | None = None
         self.queue: list[Span] = []
-        self.in_flight = 0
+        self.in_flight: list[Piece] = []
+        self._fastest = 0.0
         self.opened = False
         self.single_stream = False
         self.failures = 0
@@ -86,8 +70,12 @@ class Assembly:
 
     @property
     def complete(self) -> bool:
-        """Whether every byte is here and nobody is on it."""
-        return self.opened and not self.queue and not self.in_flight
+        """Whether every byte is here. Somebody who was relieved of his piece may still wait for an answer."""
+        return self.opened and not self.queue and not self._busy
+
+    @property
+    def _busy(self) -> bool:
+        return any(not (p.safe and self.keeps_pieces) for p in self.in_flight)
 
     def open(self) -> None:
         """Look at what is here and queue what is missing."""
@@ -100,8 +88,11 @@ class Assembly:
         if not self.content.has_hash and self.content.etag is None:
             self.store.forget(self.content.key)  # nothing says that an earlier run's bytes are of the same file
         self.partial = self.store.partial(self.content.key, size)
-        self.hasher = FileHasher(self.partial.path, size, git=True)
+        self.hasher = self._hasher(self.partial, size)
         self._queue_holes()
+
+    def _hasher(self, partial: Partial, size: int | None) -> FileHasher:
+        return FileHasher(partial.path, size, git=wants_git(size, self.content.sha256))
 
     def _queue_holes(self) -> None:
         size = self.content.size_bytes
@@ -114,29 +105,60 @@ class Assembly:
             (at, min(at + step, end)) for start, end in self.partial.holes(0, size) for at in range(start, end, step)
         ]
 
-    def take(self) -> Piece | None:
+    def take(self, now_s: float) -> Piece | None:
         """Hand out the next span, or None when there is none to hand out now."""
-        if not self.queue or (self.single_stream and self.in_flight):
+        if not self.queue or (self.single_stream and self._busy):
             return None
         start, end = self.queue.pop(0)
-        self.in_flight += 1
-        return Piece(self, start, None if end < 0 else end)
+        return self._begin(start, None if end < 0 else end, now_s)
 
-    def give_back(self, piece: Piece) -> None:
+    def _begin(self, start: int, end: int | None, now_s: float) -> Piece:
+        piece = Piece(self, start, end, now_s)
+        self.in_flight.append(piece)
+        return piece
+
+    def relieve(self, now_s: float) -> Piece | None:
+        """Take over a share of the piece that would come last, when nothing else is left to do.
+
+        Not where every connection has been silent so far: the source is, and another question would not help.
+        """
+        if self.queue or self.single_stream or not self.keeps_pieces:
+            return None
+        slow = last_to_arrive(self.in_flight, now_s)
+        fastest = max((self._fastest, *(p.rate_bytes_per_s(now_s) for p in self.in_flight)))
+        if slow is None or not fastest or not slow.lock.acquire(blocking=False):  # whoever holds it is writing: alive
+            return None
+        try:
+            end, slow.end = slow.end, split_at(slow, fastest, now_s)
+            self.record(slow)  # its worker may never come back to do so
+        finally:
+            slow.lock.release()
+        return self._begin(slow.end, end, now_s)
+
+    def record(self, piece: Piece) -> None:
+        """Journal what a piece has written since the last time (its lock is held)."""
+        if self.partial is not None and piece.recorded < piece.at:
+            self.partial.record(piece.recorded, piece.at)
+            piece.recorded = piece.at
+
+    def give_back(self, piece: Piece, now_s: float) -> None:
         """Take back a piece, carried or not: what it did not reach is queued again.
 
         A piece without an end counts as carried when its stream ended well, which `arrived` says.
         """
-        self.in_flight -= 1
-        carried = piece.arrived or piece.at == piece.end
+        self.in_flight.remove(piece)
+        self._fastest = max(self._fastest, piece.rate_bytes_per_s(now_s))
+        carried = piece.arrived or piece.done
+        if self.finished or (carried and self.keeps_pieces and not self.single_stream):
+            return
         if not self.keeps_pieces:
             if not carried:
                 self._discard()
                 self.open()
         elif self.single_stream:
-            if not self.in_flight:  # the last of the pieces that were on their way when ranges were found wanting
+            if not self._busy:  # the last of the pieces that were on their way when ranges were found wanting
                 self._queue_holes()
-        elif not carried and piece.end is not None:
+        elif piece.end is not None:
             self.queue.insert(0, (piece.at, piece.end))
 
     def one_stream(self) -> None:
@@ -145,19 +167,21 @@ class Assembly:
         self.queue = []
 
     def store_block(self, piece: Piece, block: bytes) -> int:
-        """Put a block where it belongs and return how many of its bytes were new."""
-        start, end = piece.at, piece.at + len(block)
-        new = [(start, end)]
-        if self.small is not None:
-            self.small += block
-        elif self.partial is None:
-            raise AssertionError("a piece of an assembly that was never opened")
-        else:
-            new = self.partial.holes(start, end) if self.single_stream else new
-            for a, b in new:
-                self.partial.write(a, memoryview(block)[a - start : b - start])
-        piece.at = end
-        return sum(b - a for a, b in new)
+        """Put a block where it belongs and return how many of its bytes were new; others may have taken its end."""
+        with piece.lock:
+            view = memoryview(block) if piece.end is None else memoryview(block)[: piece.end - piece.at]
+            start, end = piece.at, piece.at + len(view)
+            new = [(start, end)]
+            if self.small is not None:
+                self.small += view
+            elif self.partial is None:
+                raise AssertionError("a piece of an assembly that was never opened")
+            else:
+                new = self.partial.holes(start, end) if self.single_stream else new
+                for a, b in new:
+                    self.partial.write(a, view[a - start : b - start])
+            piece.at = end
+            return sum(b - a for a, b in new)
 
     def where(self) -> Location:
         """Return where the bytes are, asking the hub the first time and after `forget`."""
@@ -216,7 +240,7 @@ class Assembly:
 
     def _digest(self, cancelled: threading.Event) -> tuple[Digest, int]:
         if self.small is not None:
-            digest = Digest(len(self.small), git=True)
+            digest = Digest(len(self.small), git=wants_git(len(self.small), self.content.sha256))
             digest.update(self.small)
             return digest, len(self.small)
         if self.partial is None or self.hasher is None:
@@ -225,7 +249,7 @@ class Assembly:
         if self.content.size_bytes not in {None, size}:
             raise AssertionError("an assembly was finished with a hole in it")
         if self.content.size_bytes is None:  # git's hash begins with the size, known only now
-            self.hasher = FileHasher(self.partial.path, size, git=True)
+            self.hasher = self._hasher(self.partial, size)
         self.hasher.advance(size, cancelled)
         return self.hasher.digest, size
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from internlm_setup.core.files import write_atomically, writing
 from internlm_setup.fetch.model import Proof
@@ -125,6 +125,7 @@ class Finished:
         self._path = state / "finished.jsonl"
         self._lock = threading.Lock()
         self._torn = False
+        self._file: BinaryIO | None = None
         self.entries: dict[str, Entry] = {e.path: e for e in known}
         if self._path.exists():
             text = self._path.read_text(encoding="utf-8", errors="replace")
@@ -140,12 +141,20 @@ class Finished:
 
     def add(self, entry: Entry) -> None:
         """Record a file that is in place."""
+        line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
         with self._lock, writing(self._path):
             self.entries[entry.path] = entry
-            line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("\n" + line if self._torn else line)  # a torn line must not swallow this one
-                if entry.proof == "none":  # no hash could ever recognise the file again
-                    file.flush()
-                    os.fsync(file.fileno())
+            if self._file is None:
+                self._file = self._path.open("ab")
+            self._file.write(("\n" + line if self._torn else line).encode())  # a torn line must not swallow this one
+            self._file.flush()
             self._torn = False
+            if entry.proof == "none":  # no hash could ever recognise the file again
+                os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let go of the file; what was recorded stays."""
+        with self._lock, writing(self._path):
+            if self._file is not None:
+                self._file.close()
+                self._file = None

@@ -17,28 +17,25 @@ from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch.errors import HubBusy
 from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly, Piece
+from internlm_setup.fetch.transfer.answer import STATUS, Again, NoRanges, Wanted
+from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
-from internlm_setup.fetch.transfer.http import (
-    FLOOR_BYTES_PER_S,
-    FLOOR_WINDOW_S,
-    STATUS,
-    Again,
-    Fetcher,
-    NoRanges,
-    Wanted,
-)
+from internlm_setup.fetch.transfer.http import FLOOR_BYTES_PER_S, FLOOR_WINDOW_S, Fetcher, Stream
 from internlm_setup.fetch.transfer.manifest import Entry
+from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
 
 RECORD_BYTES = 256 << 10
 PROGRESS_BYTES = int(FLOOR_BYTES_PER_S * FLOOR_WINDOW_S)  # a connection that brings less before it fails is no progress
+RECORD_EVERY_S = 0.05
 MOST_FAILURES = 5
 LONGEST_ASKED_WAIT_S = 120.0
 CHECKPOINT_EVERY_S = 15.0
+CHECKPOINT_BYTES = 256 << 20
+SYNC_LOOK_S = 0.1
 HASHERS = 2
 GOODBYE_S = 2.0
 _CORRUPT = Text(en="it is corrupt, its hash is not the published one", zh="文件已损坏，哈希值与公布的不同")
@@ -79,14 +76,16 @@ def transfer(
     assemblies = [Assembly(c, store, options.jobs) for c in contents]
     board = Board(assemblies, options.tell, options.clock)
     pool = _Pool(board, fetcher, options)
-    loops = [pool.work] * options.jobs + [pool.hash] * HASHERS
+    loops = [pool.work] * options.jobs + [pool.hash] * HASHERS + [pool.sync]
     threads = [threading.Thread(target=pool.guard, args=(loop,), daemon=True) for loop in loops]
     for thread in threads:
         thread.start()
     try:
-        pool.wait(threads)
+        while not board.wait(0.2):  # in short steps, so that a signal is seen
+            pass
     finally:
         board.stop()
+        fetcher.hang_up()
         give_up_s = time.monotonic() + GOODBYE_S
         for thread in threads:
             thread.join(timeout=max(0.0, give_up_s - time.monotonic()))
@@ -119,16 +118,16 @@ class _Pool:
         except BaseException as error:  # noqa: BLE001  # raised again by `transfer`
             self.board.stop(error)
 
-    def wait(self, threads: list[threading.Thread]) -> None:
-        """Wait in short steps, so that a signal is seen, and sync to the disk now and then."""
+    def sync(self) -> None:
+        """Bring growing files to the disk while they grow: for a power cut, and so that little is left for the end."""
         clock = self.options.clock
         next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
-        while any(t.is_alive() for t in threads):
-            with self.board.changed:
-                self.board.changed.wait(timeout=0.2)
-            if clock.monotonic() >= next_checkpoint_s:
-                for partial in self.board.growing():
+        while not self.board.wait(SYNC_LOOK_S):
+            due = clock.monotonic() >= next_checkpoint_s
+            for partial in self.board.growing():
+                if partial.unsynced_bytes >= (1 if due else CHECKPOINT_BYTES):
                     partial.checkpoint()
+            if due:
                 next_checkpoint_s = clock.monotonic() + CHECKPOINT_EVERY_S
 
     def work(self) -> None:
@@ -138,18 +137,20 @@ class _Pool:
             try:
                 self._carry(piece)
             except NoRanges:
-                with self.board.changed:
+                with self.board.lock:
                     assembly.one_stream()
-                    assembly.give_back(piece)
+                    assembly.give_back(piece, self.options.clock.monotonic())
             except Again as error:
                 self._retry(piece, error)
             except SetupError as error:
-                with self.board.changed:
-                    assembly.in_flight -= 1
+                with self.board.lock:
+                    assembly.in_flight.remove(piece)
                 self.board.fail(assembly, error)
             else:
-                with self.board.changed:
-                    assembly.give_back(piece)
+                with self.board.lock:
+                    assembly.give_back(piece, self.options.clock.monotonic())
+            if self.board.claim(assembly):
+                self._hash(assembly)
             self.board.settle(assembly)
 
     def _carry(self, piece: Piece) -> None:
@@ -162,23 +163,31 @@ class _Pool:
         except HubBusy as error:
             raise Again(STATUS.fill(status=error.status), wait_s=error.wait_s) from error
         wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, piece.end, content.size_bytes)
-        recorded = piece.at
         cancelled = self.board.cancelled
         with self.fetcher.open(location, wanted) as stream:
             assembly.learned(stream.final)
             self._compare_tag(assembly, stream.etag)
             try:
-                for block in stream.blocks(cancelled):
-                    self.options.limit.take(len(block), cancelled)
-                    fresh = assembly.store_block(piece, block)
-                    alive = piece.at - piece.start >= PROGRESS_BYTES or piece.at == piece.end
-                    self.board.count(assembly, len(block), fresh, alive=alive)
-                    if piece.at - recorded >= RECORD_BYTES:
-                        self._record(assembly, recorded, piece.at)
-                        recorded = piece.at
+                self._receive(piece, stream)
                 piece.arrived = piece.end is None and not cancelled.is_set()
             finally:
-                self._record(assembly, recorded, piece.at)
+                self._record(piece)
+
+    def _receive(self, piece: Piece, stream: Stream) -> None:
+        """Write what arrives, and journal it in steps: by size on a fast line, by time on a slow one."""
+        clock, cancelled, assembly = self.options.clock, self.board.cancelled, piece.assembly
+        recorded_s = clock.monotonic()
+        for block in stream.blocks(cancelled):
+            self.options.limit.take(len(block), cancelled)
+            fresh = assembly.store_block(piece, block)
+            alive = piece.at - piece.start >= PROGRESS_BYTES or piece.done
+            self.board.count(assembly, len(block), fresh, alive=alive)
+            now_s = clock.monotonic()
+            if piece.at - piece.recorded >= RECORD_BYTES or now_s - recorded_s >= RECORD_EVERY_S:
+                self._record(piece)
+                recorded_s = now_s
+            if piece.done:  # perhaps sooner than asked for: others may have taken the rest
+                return
 
     def _compare_tag(self, assembly: Assembly, etag: str | None) -> None:
         """Without a published hash, only the server's tag tells that the file was replaced under way.
@@ -188,16 +197,18 @@ class _Pool:
         """
         if assembly.content.has_hash or etag is None:
             return
-        with self.board.changed:
+        with self.board.lock:
             assembly.etag = assembly.etag or etag
             if assembly.etag != etag:
                 raise FileChanged(assembly.content.paths[0], assembly.source.hub)
 
-    def _record(self, assembly: Assembly, start: int, end: int) -> None:
-        """Journal a written span, and let the hash follow when the front has moved far enough."""
-        if assembly.partial is None or assembly.hasher is None or start >= end:
+    def _record(self, piece: Piece) -> None:
+        """Journal what was written, and let the hash follow when the front has moved far enough."""
+        assembly = piece.assembly
+        with piece.lock:
+            assembly.record(piece)
+        if assembly.partial is None or assembly.hasher is None:
             return
-        assembly.partial.record(start, end)
         if assembly.partial.prefix_bytes - assembly.hasher.position >= HASH_STEP_BYTES:
             self.board.queue_hash(assembly)
 
@@ -210,9 +221,11 @@ class _Pool:
         asked_s = error.wait_s or 0.0
         if asked_s <= LONGEST_ASKED_WAIT_S:
             self.board.pause(asked_s)
-        with self.board.changed:
+        with self.board.lock:
             lost = len(assembly.small or b"")
-            assembly.give_back(piece)
+            assembly.give_back(piece, clock.monotonic())
+            if assembly.finished or assembly.complete:  # others took what was left of it
+                return
             assembly.forget()
             if assembly.not_before_s > clock.monotonic():
                 return
@@ -231,18 +244,22 @@ class _Pool:
     def hash(self) -> None:
         """Follow the fronts of growing files, and finish those that are complete, until there are none."""
         while (assembly := self.board.next_to_hash()) is not None:
-            try:
-                with self.board.changed:
-                    complete = assembly.complete
-                if complete:
-                    self._finish(assembly)
-                elif assembly.hasher is not None and assembly.partial is not None:
-                    assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
-            except SetupError as error:
-                self.board.fail(assembly, error)
-            with self.board.changed:
-                assembly.hashing = False
+            self._hash(assembly)
             self.board.settle(assembly)
+
+    def _hash(self, assembly: Assembly) -> None:
+        """Hash what is here of a content; finish it when that is all."""
+        try:
+            with self.board.lock:
+                complete = assembly.complete
+            if complete:
+                self._finish(assembly)
+            elif assembly.hasher is not None and assembly.partial is not None:
+                assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
+        except SetupError as error:
+            self.board.fail(assembly, error)
+        with self.board.lock:
+            assembly.hashing = False
 
     def _finish(self, assembly: Assembly) -> None:
         path = assembly.content.paths[0]
@@ -265,7 +282,7 @@ class _Pool:
         assembly.mismatches += 1
         if assembly.mismatches > 1:
             raise error
-        with self.board.changed:
+        with self.board.lock:
             assembly.turn += 1
             assembly.forget()
             assembly.open()

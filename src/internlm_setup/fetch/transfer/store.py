@@ -42,8 +42,7 @@ class Partial:
             self._journal = Journal(self._journal_path, f"{key}:{size_bytes}")
             if size_bytes is None:
                 self._journal.spans = Spans()
-            if list(self._journal.spans):
-                self.checkpoint()
+        self._unsynced_bytes = self.present_bytes
 
     @property
     def present_bytes(self) -> int:
@@ -81,13 +80,31 @@ class Partial:
         with self._lock, writing(self._journal_path):
             if self._fd >= 0:
                 self._journal.record(start, end)
+                self._unsynced_bytes += end - start
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """How many recorded bytes a power cut could still take."""
+        return self._unsynced_bytes
 
     def checkpoint(self) -> None:
-        """Make everything recorded so far survive a power cut; nothing is left to do after `close`."""
+        """Make everything recorded so far survive a power cut; nothing is left to do after `close`.
+
+        Others may write and record meanwhile: the disk is waited for without the lock.
+        """
+        with self._lock, writing(self.path):
+            if self._fd < 0:
+                return
+            mark, self._unsynced_bytes = self._journal.mark(), 0
+            fd = os.dup(self._fd)
+        try:
+            with writing(self.path):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
         with self._lock, writing(self.path):
             if self._fd >= 0:
-                os.fsync(self._fd)
-                self._journal.checkpoint()
+                self._journal.checkpoint(mark)
 
     def close(self) -> None:
         """Let go of the files; what is recorded stays."""
@@ -125,6 +142,7 @@ class Store:
         self.folder = folder
         self.state = folder / STATE_FOLDER
         self._partials = self.state / "partial"
+        self._proven: set[Path] = set()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -163,12 +181,14 @@ class Store:
         return decode(journal.read_bytes(), f"{key}:{size_bytes}", boot_id()).size_bytes
 
     def target(self, path: str) -> Path:
-        """Return where a listed path lands, its folder made.
+        """Return where a listed path lands, its folder made; each folder is looked at once.
 
         Raises:
             FileInTheWay: A symbolic link or a file on the way leads elsewhere.
         """
         target = self.folder / path
+        if target.parent in self._proven:
+            return target
         try:
             inside = target.parent.resolve().is_relative_to(self.folder.resolve())
         except (OSError, RuntimeError):  # links in a circle
@@ -177,6 +197,7 @@ class Store:
             raise FileInTheWay(str(target.parent))
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+        self._proven.add(target.parent)
         return target
 
     def write_small(self, data: bytes | bytearray) -> Path:

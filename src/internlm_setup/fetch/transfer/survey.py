@@ -9,7 +9,7 @@ from pathlib import Path
 
 from internlm_setup.fetch.model import RemoteFile
 from internlm_setup.fetch.transfer.manifest import Entry
-from internlm_setup.fetch.transfer.verify import Digest, hash_file, judge
+from internlm_setup.fetch.transfer.verify import Digest, hash_file, judge, wants_git
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _recognise(
         checking(file.path)
     stat = path.stat()
     try:
-        digest: Digest = hash_file(path, git=True, cancelled=cancelled)
+        digest: Digest = hash_file(path, git=wants_git(stat.st_size, file.sha256), cancelled=cancelled)
     except OSError:  # not ours to read, so not ours to replace
         return None
     good, proof = judge(digest, file.sha256, file.git_sha1)

@@ -10,7 +10,17 @@ from pathlib import Path
 from internlm_setup.core.files import reading
 from internlm_setup.fetch.model import Proof
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
+LARGEST_GIT_BLOB_BYTES = 16 << 20
+
+
+def wants_git(size_bytes: int | None, sha256: str | None) -> bool:
+    """Say whether git's hash is worth its time: where nothing else proves the bytes, and for small files.
+
+    A small file's git hash lets another hub recognise it later; large ones have a sha256 at every hub that has hashes
+    (Hugging Face takes no file over 10 MB without).
+    """
+    return sha256 is None or size_bytes is None or size_bytes <= LARGEST_GIT_BLOB_BYTES
 
 
 class Digest:

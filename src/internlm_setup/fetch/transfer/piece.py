@@ -1,0 +1,87 @@
+"""A span that one worker is on, and how another one takes over what is left of it.
+
+At the end of a file the queue is empty while some connections still have much to bring: a slow one would be waited for.
+So whoever is free takes a share of the piece that would come last.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from internlm_setup.fetch.transfer.assembly import Assembly
+
+RELIEVE_AFTER_S = 0.5
+LEAST_RELIEVED_BYTES = 256 << 10
+LEAST_KEPT_BYTES = 64 << 10
+
+
+@dataclass(eq=False)
+class Piece:
+    """A span that one worker is on.
+
+    Attributes:
+        assembly: The content it is of.
+        start: Where it begins.
+        end: Where it ends, exclusive; None is the end of the body. Brought nearer by others, under `lock`.
+        begun_s: When it was handed out.
+        at: How far it has come.
+        recorded: How much of that the journal knows.
+        arrived: Whether a body without a known end was read to its end.
+        lock: Held while `at` or `end` changes.
+    """
+
+    assembly: Assembly
+    start: int
+    end: int | None
+    begun_s: float
+    at: int = field(init=False)
+    recorded: int = field(init=False)
+    arrived: bool = field(default=False, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.at = self.recorded = self.start
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left of it: all has come, or others took what was left."""
+        return self.at == self.end
+
+    @property
+    def safe(self) -> bool:
+        """Whether the journal knows all of it, so that its worker need not be waited for."""
+        return self.recorded == self.end
+
+    @property
+    def left_bytes(self) -> int:
+        """How much is still to come; 0 where nobody knows."""
+        return 0 if self.end is None else self.end - self.at
+
+    def rate_bytes_per_s(self, now_s: float) -> float:
+        """How fast it has come so far."""
+        return (self.at - self.start) / max(now_s - self.begun_s, 0.001)
+
+
+def last_to_arrive(pieces: Iterable[Piece], now_s: float) -> Piece | None:
+    """Return the piece that would come last, if it is worth relieving: large enough, and slow enough to be waited for.
+
+    A piece that was only just begun says nothing about its speed yet.
+    """
+    known = [p for p in pieces if now_s - p.begun_s >= RELIEVE_AFTER_S and p.left_bytes >= LEAST_RELIEVED_BYTES]
+    waits_s = {p: p.left_bytes / max(p.rate_bytes_per_s(now_s), 1.0) for p in known}
+    last = max(known, key=waits_s.__getitem__, default=None)
+    return last if last is not None and waits_s[last] >= RELIEVE_AFTER_S else None
+
+
+def split_at(piece: Piece, fastest_bytes_per_s: float, now_s: float) -> int:
+    """Say where to cut what is left of a piece, so that its worker and a fast one end together.
+
+    A worker that would keep next to nothing keeps nothing: its connection is silent, or not worth waiting for.
+    """
+    rate = piece.rate_bytes_per_s(now_s)
+    kept = int(piece.left_bytes * rate / (rate + fastest_bytes_per_s)) if rate else 0
+    return piece.at + (kept if kept >= LEAST_KEPT_BYTES else 0)
