@@ -162,7 +162,10 @@ class _Pool:
             raise Again(error.cause) from error
         except HubBusy as error:
             raise Again(STATUS.fill(status=error.status), wait_s=error.wait_s) from error
-        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, piece.end, content.size_bytes)
+        end = piece.end
+        if end is not None and end <= piece.start < (content.size_bytes or 0):  # others took it all in the meantime
+            return
+        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, end, content.size_bytes)
         cancelled = self.board.cancelled
         with self.fetcher.open(location, wanted) as stream:
             assembly.learned(stream.final)
