@@ -166,7 +166,7 @@ def _bytes() -> Iterator[Case]:
         yield Case(Fault(kind, where=BYTES), ARRIVES, (FAILED, FAILED, UNREACHABLE), STOPPED)
     for kind in ("tls-refused", "tls-cut"):
         yield Case(Fault(kind, origins=CDN), ARRIVES, (STOPPED, STOPPED, UNREACHABLE), times=1)
-    yield Case(DRIP, ARRIVES, STOPPED, times=1)
+    yield Case(DRIP, ARRIVES, STOPPED, STOPPED, times=1)
 
 
 DRIP = Fault("drip", where=BYTES, bytes_per_s=500)

@@ -36,7 +36,6 @@ def span_of(request: Request) -> range:
     return range(int(first), int(last or SIZE_BYTES - 1) + 1)
 
 
-@pytest.mark.xfail(reason="work stealing is on its way", strict=False)
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("source", ["modelscope", "huggingface", "openxlab"])
 def test_the_fast_ones_take_over(machine: Machine, hub: HubServer, large: Mapping[str, bytes], source: str) -> None:
