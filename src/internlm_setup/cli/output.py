@@ -119,6 +119,13 @@ class Output:
         """Colour words for stderr where that is wanted: a terminal, and no NO_COLOR."""
         return f"\x1b[{_STYLES[style]}m{words}\x1b[0m" if self._coloured() else words
 
+    def ask(self, words: Text) -> str | None:
+        """Ask a person on the terminal, also with `-q`; None where there is nobody to ask."""
+        if self.form != "human" or not (sys.stdin.isatty() and self.stderr.isatty()):
+            return None
+        self._write(self.stderr, self._words(words))
+        return sys.stdin.readline()
+
     # Terminal
 
     def is_live(self) -> bool:

@@ -27,6 +27,12 @@ _NOT_A_NAME = Text(
 )
 
 
+def split_revision(typed: str) -> tuple[str, str | None]:
+    """Return what was typed before and after an `@`; a page's address has no such part."""
+    name, at, revision = typed.strip().partition("@")
+    return (typed, None) if "://" in typed or not at else (name, revision or None)
+
+
 def read_name(typed: str) -> tuple[str, str | None]:
     """Return the name or `ORG/NAME` that was typed, and the hub if it was a page's address."""
     name, hub = typed.strip(), None

@@ -27,7 +27,7 @@ from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, FileInTheWay, TransferFailed, TransferStopped
+from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.manifest import (
     Entry,
@@ -40,7 +40,7 @@ from internlm_setup.fetch.transfer.plan import Content, Source, content_key, sel
 from internlm_setup.fetch.transfer.pool import Options, Outcome, transfer
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
-from internlm_setup.fetch.transfer.survey import Survey, same_content, survey
+from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World, questions
 
@@ -166,16 +166,18 @@ def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
     known = Finished(store.state, _manifest_entries(store)).entries
     found = survey(folder, target.files, known, snapshot.hub, checking=partial(_say_checking, tell))
     if found.in_the_way and not request.force:
-        raise FileInTheWay(str(folder / found.in_the_way[0]))
+        raise refusal(folder, found.in_the_way[0], known)
     blocked = tuple(f for f in target.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
-    contents = _contents(target.hub, snapshot, found.missing)
+    contents = contents_of(target.hub, snapshot, found.missing)
     present = sum(store.present_bytes(c.key, c.size_bytes) for c in contents)
     return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present)
 
 
 def _apply(made: Plan, store: Store, request: Request, world: World, tell: events.Listener) -> FetchResult:
     check_space(made.folder, made.missing_bytes)
+    if made.found.missing:
+        history.begin(world.state, made.folder)
     snapshot, done = made.snapshot, made.found.done
     present = made.present_bytes + sum(e.size_bytes for e in done)
     tell(events.Planned(snapshot.repo, snapshot.hub, len(made.files), made.size_bytes, present))
@@ -183,7 +185,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    contents = _contents(made.hub, snapshot, made.found.missing)
+    contents = contents_of(made.hub, snapshot, made.found.missing)
     witness = _witness(made, world) if any(not c.has_hash for c in contents) else None
     options = Options(
         jobs=request.jobs,
@@ -196,9 +198,9 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
     finally:
         finished.close()
-    _raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
+    raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     store.tidy()
-    entries = _still_true(finished, store, snapshot)
+    entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}
     for file in made.files:
         if file.path not in recorded_paths:
@@ -217,7 +219,7 @@ def _manifest_entries(store: Store) -> Sequence[Entry]:
     return () if manifest is None else manifest.files
 
 
-def _contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[Content]:
+def contents_of(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[Content]:
     """Group files by their bytes, so that equal ones are fetched once."""
     pin = snapshot.commit or snapshot.revision
     groups: dict[str, list[RemoteFile]] = {}
@@ -244,7 +246,7 @@ def _witness(made: Plan, world: World) -> Witness:
     return Witness.summon(asked, world.clock)
 
 
-def _raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
+def raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
     """Raise what failed, each failure once; a network failure is resumable when anything was kept.
 
     A refusal or a full disk ended the whole run, so the first of them is told alone.
@@ -264,16 +266,6 @@ def _raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
             told.append(error)
     resumable = all(isinstance(e, (StoppedError, UnavailableError)) for e in told)
     raise told[0] if resumable or len(told) == 1 else SeveralErrors(told)
-
-
-def _still_true(finished: Finished, store: Store, snapshot: Snapshot) -> tuple[Entry, ...]:
-    """Return the records that hold now: unchanged on disk, and part of this snapshot."""
-    listed = {f.path: f for f in snapshot.files}
-    return tuple(
-        entry
-        for path, entry in sorted(finished.entries.items())
-        if path in listed and entry.unchanged(store.folder) and same_content(entry, listed[path])
-    )
 
 
 def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchResult:

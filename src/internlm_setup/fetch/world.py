@@ -76,7 +76,9 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, sett
     )
 
 
-def questions(wanted: Wanted, world: World, sources: Sequence[str], revision: str | None) -> list[Question]:
+def questions(
+    wanted: Wanted, world: World, sources: Sequence[str], revision: str | None, command: str = ""
+) -> list[Question]:
     """Say which hubs to ask for which repository; those the catalogue knows not to have it are left out.
 
     Args:
@@ -84,12 +86,14 @@ def questions(wanted: Wanted, world: World, sources: Sequence[str], revision: st
         world: The run's world.
         sources: Hubs that were named; empty means those that `auto` asks.
         revision: None for each hub's default.
+        command: What to propose, with a `--source`, where a hub cannot be had; a fetch unless given.
 
     Raises:
         UnknownHub: A named hub is not installed.
         NotAtHub: None of the hubs has it.
     """
     known = hubs.known()
+    command = command or f"internlm-setup fetch {wanted.name}"
     for hub_id in sources:
         if hub_id not in known:
             raise UnknownHub(hub_id, ", ".join(known))
@@ -97,13 +101,11 @@ def questions(wanted: Wanted, world: World, sources: Sequence[str], revision: st
     asked = [h for h in sources if h in has] if sources else [h for h in has if h in world.auto] or has
     if not asked:
         title = known[sources[0]].title if sources else ", ".join(known[h].title for h in world.auto)
-        command = f"fetch {wanted.name} --source {has[0]}" if has else "models list"
-        raise NotAtHub(wanted.name, title, f"internlm-setup {command}")
+        raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
     found = []
     for hub_id in asked:
         hub = world.hub(hub_id)
         other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
-        instead = f"internlm-setup fetch {wanted.name}{other}"
         asked_revision = hub.default_revision if revision is None else revision
-        found.append(Question(hub, wanted.ids[hub_id], asked_revision, instead))
+        found.append(Question(hub, wanted.ids[hub_id], asked_revision, f"{command}{other}"))
     return found

@@ -17,7 +17,9 @@ from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content, Source
+from internlm_setup.fetch.transfer.prefixes import PIECE_BYTES, load
 from internlm_setup.fetch.transfer.store import Store
+from internlm_setup.fetch.transfer.verify import WrongPiece
 
 LARGE = bytes(range(256)) * 4096 * 10  # 10 MiB: three pieces
 SMALL = b"small content"
@@ -240,3 +242,64 @@ def test_where_to_ask(tmp_path: Path) -> None:
     assert (assembly.source.hub, assembly.where().url) == ("two", "https://two.test/1")
     assembly.turn += 1
     assert assembly.source.hub == "one"
+
+
+def known_from_before(folder: Path) -> Assembly:
+    """Return an assembly whose prefix digests an earlier run left, and whose bytes are all here, two of them wrong."""
+    first = assembly_of(folder, LARGE)
+    while (piece := first.take(0.0)) is not None:
+        carry(first, piece, LARGE)
+    finish(first)
+    (folder / "model.bin").unlink()
+    again = assembly_of(folder, LARGE)
+    bad = bytearray(LARGE)
+    bad[5] ^= 1
+    bad[-1] ^= 1
+    while (piece := again.take(0.0)) is not None:
+        carry(again, piece, bytes(bad))
+    return again
+
+
+def test_prefix_digests_are_left_by_a_finished_content(tmp_path: Path) -> None:
+    """For a content of more than one piece, what its hash was at the end of each."""
+    known_from_before(tmp_path)
+    expected = (bytes.fromhex(sha256(LARGE[:PIECE_BYTES])), bytes.fromhex(sha256(LARGE)))
+    assert load(tmp_path / ".internlm-setup", sha256(LARGE), len(LARGE)) == expected
+
+
+def test_wrong_pieces_come_again_one_after_the_other(tmp_path: Path) -> None:
+    """Each is named by the hash, queued alone, and the verdict at the end is as if nothing had been wrong."""
+    assembly = known_from_before(tmp_path)
+    for start, end in ((0, PIECE_BYTES), (PIECE_BYTES, len(LARGE))):
+        with pytest.raises(WrongPiece) as caught:
+            assembly.finish(unwanted, RUN)
+        assembly.refetch(caught.value)
+        assert assembly.queue == [(start, end)]
+        piece = assembly.take(0.0)
+        assert piece is not None
+        carry(assembly, piece, LARGE)
+    assert [e.sha256 for e in finish(assembly)] == [sha256(LARGE)]
+
+
+def test_a_piece_that_is_wrong_twice_is_left_to_the_whole_hash(tmp_path: Path) -> None:
+    """Then the digests are believed no longer, and the published hash decides."""
+    assembly = known_from_before(tmp_path)
+    with pytest.raises(WrongPiece) as caught:
+        assembly.finish(unwanted, RUN)
+    assembly.refetch(caught.value)
+    carry_all(assembly, bytes(len(LARGE)))
+    with pytest.raises(HashMismatch):
+        assembly.finish(unwanted, RUN)
+
+
+def test_a_wrong_piece_of_one_stream(tmp_path: Path) -> None:
+    """Where the server knows no ranges, the piece is a hole in a stream from the start."""
+    assembly = known_from_before(tmp_path)
+    assembly.one_stream()
+    with pytest.raises(WrongPiece) as caught:
+        assembly.finish(unwanted, RUN)
+    assembly.refetch(caught.value)
+    assert assembly.queue == [(0, len(LARGE))]
+    piece = assembly.take(0.0)
+    assert piece is not None
+    assert assembly.store_block(piece, LARGE) == PIECE_BYTES

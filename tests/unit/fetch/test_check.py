@@ -1,4 +1,4 @@
-"""Every file of a fetched folder against its record."""
+"""Every file of a folder against its record, or against what a hub publishes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fakes import put
+from fakes import put, snapshot_of
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.fetch.check import Report, verify
+from internlm_setup.fetch.check import Report, verify, verify_as
+from internlm_setup.fetch.errors import NotAtHub, UnknownModel
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import BadManifest, NoManifest
 from internlm_setup.fetch.transfer.manifest import Entry, Manifest, write_manifest
+from internlm_setup.fetch.world import World
 
 
 def record(folder: Path, *entries: Entry) -> None:
@@ -32,7 +34,7 @@ def test_as_it_was(folder: Path) -> None:
     """An untouched folder is good; what no published hash ever proved is said all the same."""
     report = verify(folder)
     assert (report.bad, report.missing, report.unverified, report.good) == ((), (), ("c.bin",), True)
-    assert (report.folder, report.manifest.model) == (folder, "chat")
+    assert (report.folder, report.model, report.snapshot.repo, report.extra) == (folder, "chat", "lab/chat", ())
 
 
 def test_one_flipped_bit(folder: Path) -> None:
@@ -125,4 +127,111 @@ def test_interrupted(tmp_path: Path) -> None:
 
 def test_a_report_of_nothing() -> None:
     """A folder with no recorded files is good."""
-    assert Report(Path("/x"), Manifest("m", "h", "r", "v", None, ()), (), (), ()).good
+    assert Report(Path("/x"), "m", snapshot_of(), ()).good
+
+
+# Against what a hub publishes
+
+LISTED = {"config.json": b"{}", "sub/model.bin": b"weights" * 99, "README.md": b"read me"}
+
+
+@pytest.fixture
+def usb(world: World, tmp_path: Path) -> Path:
+    """A copy, made by no tool of ours, of what the hub `alpha` publishes as `chat`."""
+    for path, data in LISTED.items():
+        put(tmp_path / "alpha" / "lab" / "chat", path, data)
+        put(tmp_path / "usb", path, data)
+    return tmp_path / "usb"
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("model", ["chat", "Lab_CN/chat", "lab/CHAT"])
+def test_a_good_copy(world: World, usb: Path, model: str) -> None:
+    """A right copy is good under any of the model's names, what proves it is told, and nothing is written there."""
+    report = verify_as(usb, model, world, sources=("alpha",))
+    assert (report.good, report.unverified, report.extra) == (True, (), ())
+    assert (report.model, report.snapshot.hub, report.snapshot.repo) == ("chat", "alpha", "lab/chat")
+    assert {(f.entry.proof, f.entry.proof_from, f.entry.source) for f in report.findings if f.entry} == {
+        ("sha256", "alpha", "disk")
+    }
+    assert everything(usb) == LISTED
+
+
+def test_bad_missing_and_extra(world: World, usb: Path) -> None:
+    """Each kind of difference is named; a file that the hub does not have is no reason to say no."""
+    (usb / "config.json").write_bytes(b"[]")
+    (usb / "README.md").unlink()
+    (usb / "notes" / "mine").mkdir(parents=True)
+    (usb / "notes" / "mine" / "a.txt").write_text("mine")
+    report = verify_as(usb, "chat", world)
+    assert (report.bad, report.missing, report.extra) == (("config.json",), ("README.md",), ("notes/mine/a.txt",))
+    assert not report.good
+    put(usb, "config.json", LISTED["config.json"])
+    put(usb, "README.md", LISTED["README.md"])
+    assert verify_as(usb, "chat", world).good
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".git/objects/ab/cdef",
+        ".git",
+        ".cache/huggingface/download/config.json.metadata",
+        ".internlm-setup/manifest.json",
+        "._____temp/sub/model.bin",
+        ".msc",
+        ".mdl",
+        ".mv",
+        ".lock/x",
+        "model.bin.incomplete",
+        "model.bin.aria2",
+    ],
+)
+def test_what_tools_leave_is_not_extra(world: World, usb: Path, path: str) -> None:
+    """The folders and files that downloaders keep for themselves are passed over."""
+    put(usb, path, b"a tool's own")
+    assert verify_as(usb, "chat", world).extra == ()
+
+
+def test_a_folder_of_a_tools_name_elsewhere_is_extra(world: World, usb: Path) -> None:
+    """Only where the tools put them: the same name deeper down is somebody's."""
+    put(usb, "sub/.cache/huggingface/x", b"mine")
+    assert verify_as(usb, "chat", world).extra == ("sub/.cache/huggingface/x",)
+
+
+def test_names_compare_as_they_read(world: World, tmp_path: Path) -> None:
+    """A file system that takes letters and accents apart does not make a file extra."""
+    put(tmp_path / "alpha" / "lab" / "chat", "caf\u00e9.bin", b"x")
+    put(tmp_path / "usb", "cafe\u0301.bin", b"x")
+    assert verify_as(tmp_path / "usb", "chat", world).extra == ()
+
+
+def test_links_into_a_cache_are_followed(world: World, usb: Path, tmp_path: Path) -> None:
+    """A snapshot folder of links, as Hugging Face's cache has, is checked by what they lead to."""
+    blob = tmp_path / "blobs" / "ab"
+    blob.parent.mkdir()
+    (usb / "sub" / "model.bin").rename(blob)
+    (usb / "sub" / "model.bin").symlink_to(blob)
+    assert verify_as(usb, "chat", world).good
+    blob.write_bytes(b"WEIGHTS" * 99)
+    assert verify_as(usb, "chat", world).bad == ("sub/model.bin",)
+    blob.unlink()
+    assert verify_as(usb, "chat", world).missing == ("sub/model.bin",)
+
+
+def test_another_revision(world: World, usb: Path) -> None:
+    """What was asked for is what the folder is compared with."""
+    assert verify_as(usb, "chat", world, revision="v2").snapshot.revision == "v2"
+    assert verify_as(usb, "chat", world).snapshot.revision == "trunk"
+
+
+def test_errors_name_the_check_again(world: World, usb: Path) -> None:
+    """When a hub does not have the model, the command to try instead is a check, not a fetch."""
+    with pytest.raises(NotAtHub) as caught:
+        verify_as(usb, "prover", world, sources=("alpha",))
+    assert caught.value.command == f"internlm-setup verify {usb} --as prover --source beta"
+    with pytest.raises(UnknownModel):
+        verify_as(usb, "chta", world)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.fetch.history import MOST_ENTRIES, find, remember
+from internlm_setup.fetch.history import MOST_ENTRIES, begin, find, folders, remember
 
 
 def test_found_again(tmp_path: Path) -> None:
@@ -60,3 +60,29 @@ def test_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite):
         remember(tmp_path / "state", "chat-7b", Path("/new"))
     assert find(tmp_path / "state", "chat-7b") is None
+
+
+def test_what_began_is_known_until_it_is_remembered(tmp_path: Path) -> None:
+    """A fetch that never ended leaves its folder in the list of all; one that ended is there once."""
+    begin(tmp_path, Path("/b"))
+    begin(tmp_path, Path("/a"))
+    begin(tmp_path, Path("/b"))
+    assert folders(tmp_path) == [Path("/a"), Path("/b")]
+    remember(tmp_path, "chat-7b", Path("/b"))
+    assert folders(tmp_path) == [Path("/a"), Path("/b")]
+    assert (tmp_path / "begun.json").read_text() == '[\n "/a"\n]'
+    assert find(tmp_path, "chat-7b") == Path("/b")
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"null", b"\xff"])
+def test_damaged_list_of_beginnings(tmp_path: Path, text: bytes) -> None:
+    """It is an empty one."""
+    (tmp_path / "begun.json").write_bytes(text)
+    assert folders(tmp_path) == []
+
+
+def test_a_beginning_that_cannot_be_noted(tmp_path: Path) -> None:
+    """Nothing happens: the fetch matters more."""
+    (tmp_path / "state").write_text("a file")
+    begin(tmp_path / "state", Path("/a"))
+    assert folders(tmp_path / "state") == []

@@ -238,3 +238,21 @@ def test_late_record(tmp_path: Path) -> None:
         journal.record(0, 10)
     os.close(other)
     assert (tmp_path / "other").read_bytes() == b""
+
+
+@pytest.mark.parametrize("during", [False, True])
+def test_forgotten_spans_are_not_vouched_for(tmp_path: Path, during: bool) -> None:
+    """What turned out wrong is missing in this boot and the next, also when a sync was under way meanwhile."""
+    journal = Journal(tmp_path / "pieces", ME)
+    journal.record(0, 100)
+    mark = journal.mark()
+    if not during:
+        journal.checkpoint(mark)
+    journal.forget(30, 50)
+    journal.record(35, 40)
+    if during:
+        journal.checkpoint(mark)
+    journal.close()
+    data = (tmp_path / "pieces").read_bytes()
+    assert list(decode(data, ME, boot_id())) == [(0, 30), (35, 40), (50, 100)]
+    assert list(decode(data, ME, "the next boot")) == ([] if during else [(0, 30), (50, 100)])

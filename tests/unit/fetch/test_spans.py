@@ -44,6 +44,15 @@ def test_holes_are_what_is_missing(added: list[Span], start: int, end: int) -> N
     assert holes == sorted(holes)
 
 
+@given(spans, offsets, offsets)
+def test_cut_out(added: list[Span], start: int, end: int) -> None:
+    """What is cut out is gone, and nothing else is."""
+    found = Spans(added)
+    found.cut(start, end)
+    assert covered(found) == covered(added) - set(range(start, end))
+    assert all(a < b for a, b in found)
+
+
 @given(spans)
 def test_filling_the_holes_leaves_none(added: list[Span]) -> None:
     """A set with its holes filled is one span."""

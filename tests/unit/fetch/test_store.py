@@ -329,3 +329,38 @@ def test_link_under_a_partial_name(tmp_path: Path) -> None:
     small.symlink_to(tmp_path / "mine")
     put(store, "file", b"new")
     assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+def test_dropped(tmp_path: Path) -> None:
+    """A span that turned out wrong is missing again, also for the next run."""
+    store = Store(tmp_path)
+    partial = store.partial(KEY, SIZE)
+    fill(partial, 0, SIZE)
+    partial.drop(200, 300)
+    assert (partial.holes(0, SIZE), partial.prefix_bytes) == ([(200, 300)], 200)
+    fill(partial, 200, 250)
+    partial.close()
+    partial.drop(0, SIZE)  # too late: nothing happens
+    assert store.partial(KEY, SIZE).holes(0, SIZE) == [(250, 300)]
+
+
+def test_copied_from_another_file(tmp_path: Path) -> None:
+    """Bytes come from the same place of a file, as many as it has."""
+    (tmp_path / "old").write_bytes(WHOLE[:600])
+    partial = Store(tmp_path).partial(KEY, SIZE)
+    with (tmp_path / "old").open("rb", buffering=0) as source:
+        assert [partial.copy_from(source, at, 300) for at in (100, 400, 600)] == [300, 200, 0]
+    assert partial.holes(0, SIZE) == [(0, SIZE)]
+    assert partial.path.read_bytes()[100:600] == WHOLE[100:600]
+
+
+def test_copied_where_the_system_cannot(tmp_path: Path) -> None:
+    """A file that the kernel does not copy from, such as those of /proc, is read."""
+    source = Path("/proc/self/cmdline")
+    if not source.exists():
+        pytest.skip("no /proc here")
+    partial = Store(tmp_path).partial(KEY, SIZE)
+    with source.open("rb", buffering=0) as file:
+        count = partial.copy_from(file, 0, SIZE)
+    assert count > 0
+    assert partial.path.read_bytes()[:count] == source.read_bytes()[:count]

@@ -12,8 +12,9 @@ import pytest
 
 from fakes import git_sha1, listed, put, sha256
 from internlm_setup.fetch.model import RemoteFile
+from internlm_setup.fetch.transfer.errors import FileDamaged, FileInTheWay
 from internlm_setup.fetch.transfer.manifest import Entry
-from internlm_setup.fetch.transfer.survey import Survey, same_content, survey
+from internlm_setup.fetch.transfer.survey import Survey, refusal, same_content, survey
 
 WANTED = b"what the hub has"
 CHANGED = b"same length, no!"
@@ -192,3 +193,13 @@ def test_same_content(file: RemoteFile, expected: bool) -> None:
 def test_record_without_gits_hash() -> None:
     """Where the hub has only git's hash and the record has none, the file is not called the same."""
     assert not same_content(replace(RECORD, git_sha1=None), RemoteFile("a", 3, None, "bb"))
+
+
+def test_why_a_file_is_in_the_way(tmp_path: Path) -> None:
+    """One that was fetched once can be repaired, and the command is named; one that never was ours is only named."""
+    ours, foreign = refusal(tmp_path / "my model", "a.bin", {"a.bin"}), refusal(tmp_path, "b.bin", {"a.bin"})
+    assert isinstance(ours, FileDamaged)
+    assert ours.path == str(tmp_path / "my model" / "a.bin")
+    assert ours.command == f"internlm-setup verify '{tmp_path}/my model' --repair"
+    assert isinstance(foreign, FileInTheWay)
+    assert foreign.path == str(tmp_path / "b.bin")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import git_sha1, sha256
-from internlm_setup.fetch.transfer.verify import BLOCK_BYTES, Digest, FileHasher, hash_file, judge
+from internlm_setup.fetch.transfer.prefixes import PIECE_BYTES
+from internlm_setup.fetch.transfer.verify import BLOCK_BYTES, Digest, FileHasher, WrongPiece, hash_file, judge
 
 DATA = bytes(range(256)) * 40
 GOOD, GOOD_GIT = sha256(DATA), git_sha1(DATA)
@@ -108,3 +109,64 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
         file.truncate(40 * BLOCK_BYTES)
     digest = hash_file(tmp_path / "file", git=False, read=lambda _: os.truncate(tmp_path / "file", 0))
     assert digest.sha256 == sha256(bytes(16 * BLOCK_BYTES))
+
+
+LONG = bytes(range(256)) * (PIECE_BYTES // 256) * 2 + b"the rest"
+PREFIXES = [bytes.fromhex(sha256(LONG[:end])) for end in (PIECE_BYTES, 2 * PIECE_BYTES)]
+EXPECTED = (*PREFIXES, bytes.fromhex(sha256(LONG)))
+
+
+@pytest.mark.parametrize("step", [len(LONG), PIECE_BYTES, PIECE_BYTES - 1, PIECE_BYTES + 1, 3 * PIECE_BYTES // 2])
+def test_prefixes(step: int) -> None:
+    """In whatever steps bytes are fed, the prefixes' digests are those of the prefixes."""
+    digest = Digest(len(LONG), git=True)
+    for at in range(0, len(LONG), step):
+        digest.update(LONG[at : at + step])
+    assert digest.prefixes == PREFIXES
+    assert (digest.position, digest.sha256, digest.git_sha1) == (len(LONG), sha256(LONG), git_sha1(LONG))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "start", "end"),
+    [
+        (0, 0, PIECE_BYTES),
+        (PIECE_BYTES - 1, 0, PIECE_BYTES),
+        (PIECE_BYTES, PIECE_BYTES, 2 * PIECE_BYTES),
+        (len(LONG) - 1, 2 * PIECE_BYTES, len(LONG)),
+    ],
+)
+def test_a_wrong_piece_is_named_and_can_be_fed_again(wrong: int, start: int, end: int) -> None:
+    """The first piece that differs is told, the last short one too; fed right, the digest is as if nothing was."""
+    bad = bytearray(LONG)
+    bad[wrong] ^= 1
+    digest = Digest(len(LONG), git=True, expected=EXPECTED)
+    with pytest.raises(WrongPiece) as caught:
+        digest.update(bad)
+    assert (caught.value.start, caught.value.end, digest.position) == (start, end, start)
+    digest.update(LONG[start:])
+    assert (digest.sha256, digest.git_sha1, digest.prefixes) == (sha256(LONG), git_sha1(LONG), PREFIXES)
+
+
+def test_wrong_twice() -> None:
+    """From then on nothing is expected: the whole hash, which is of what was fed, decides."""
+    bad = bytearray(LONG)
+    bad[5] ^= 1
+    digest = Digest(len(LONG), git=False, expected=EXPECTED)
+    with pytest.raises(WrongPiece):
+        digest.update(bad)
+    digest.update(bad)
+    assert digest.sha256 == sha256(bytes(bad))
+
+
+def test_a_file_with_a_wrong_piece(tmp_path: Path) -> None:
+    """The hasher of a file stands where the wrong piece begins, and goes on when the file was mended."""
+    bad = bytearray(LONG)
+    bad[PIECE_BYTES + 5] ^= 1
+    (tmp_path / "file").write_bytes(bad)
+    hasher = FileHasher(tmp_path / "file", len(LONG), git=False, expected=EXPECTED)
+    with pytest.raises(WrongPiece):
+        hasher.advance(len(LONG), RUN)
+    assert hasher.position == PIECE_BYTES
+    (tmp_path / "file").write_bytes(LONG)
+    hasher.advance(len(LONG), RUN)
+    assert hasher.digest.sha256 == sha256(LONG)

@@ -9,6 +9,7 @@ import typer
 
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
+from internlm_setup.cli.proofs import described
 from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text, human_size
 
@@ -21,7 +22,6 @@ EXAMPLES = (
     "internlm-setup fetch internlm2-chat-1_8b --include '*.json' --to ./model",
     "internlm-setup fetch internlm-chat-7b --dry-run",
 )
-_LINK = Text(en=", ", zh="、")
 
 
 def register(app: typer.Typer) -> None:
@@ -192,7 +192,7 @@ def _show_result(session: Session, result: FetchResult) -> None:
             count=len(result.files),
             size=size,
             received=received,
-            proof=_proof(result),
+            proof=described((f.proof, f.proof_from) for f in result.files),
         )
     )
     if result.unverified:
@@ -202,17 +202,3 @@ def _show_result(session: Session, result: FetchResult) -> None:
         )
         names = ", ".join(result.unverified[:3]) + (", …" if len(result.unverified) > 3 else "")
         session.output.warn(warning.fill(count=len(result.unverified), names=names))
-
-
-def _proof(result: FetchResult) -> Text:
-    """Say what the files were checked against, by kind of hash and publisher."""
-    kinds: dict[tuple[str, str], int] = {}
-    for file in result.files:
-        if file.proof_from is not None:
-            key = (file.proof, file.proof_from)
-            kinds[key] = kinds.get(key, 0) + 1
-    if not kinds:
-        return Text(en="none verified", zh="均未校验")
-    words = Text(en="{n} verified by {kind} from {hub}", zh="{n} 个已按 {hub} 公布的 {kind} 校验")
-    parts = [words.fill(n=n, kind=kind, hub=hub) for (kind, hub), n in sorted(kinds.items())]
-    return Text(en=_LINK.en.join(p.en for p in parts), zh=_LINK.zh.join(p.zh for p in parts))

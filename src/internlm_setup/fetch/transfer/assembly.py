@@ -11,13 +11,14 @@ from pathlib import Path
 
 from internlm_setup.core.errors import SetupError
 from internlm_setup.fetch.model import Location, Proof
+from internlm_setup.fetch.transfer import prefixes
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece, last_to_arrive, split_at
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
 from internlm_setup.fetch.transfer.store import Partial, Store
-from internlm_setup.fetch.transfer.verify import Digest, FileHasher, judge, wants_git
+from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece, judge, wants_git
 
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
@@ -92,7 +93,8 @@ class Assembly:
         self._queue_holes()
 
     def _hasher(self, partial: Partial, size: int | None) -> FileHasher:
-        return FileHasher(partial.path, size, git=wants_git(size, self.content.sha256))
+        known = prefixes.load(self.store.state, self.content.sha256, size)
+        return FileHasher(partial.path, size, git=wants_git(size, self.content.sha256), expected=known)
 
     def _queue_holes(self) -> None:
         size = self.content.size_bytes
@@ -161,6 +163,16 @@ class Assembly:
         elif piece.end is not None:
             self.queue.insert(0, (piece.at, piece.end))
 
+    def refetch(self, wrong: WrongPiece) -> None:
+        """Queue a piece again whose bytes turned out to be wrong."""
+        if self.partial is None:
+            raise AssertionError("a piece of an assembly that was never opened")
+        self.partial.drop(wrong.start, wrong.end)
+        if not self.single_stream:
+            self.queue.insert(0, (wrong.start, wrong.end))
+        elif not self._busy:
+            self._queue_holes()
+
     def one_stream(self) -> None:
         """Fetch this content from its start in one request from now on: the server knows no ranges."""
         self.single_stream = True
@@ -228,6 +240,7 @@ class Assembly:
             self.store.place(waiting, target)
         if self.partial is not None:
             self.partial.forget_journal(self.store.target(self.content.paths[0]).parent)
+        prefixes.save(self.store.state, digest.sha256, size, digest.prefixes)
         return entries
 
     def _sealed(self) -> Path:

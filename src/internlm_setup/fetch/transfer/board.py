@@ -19,6 +19,7 @@ from internlm_setup.fetch.transfer.assembly import Assembly
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.store import Partial
+from internlm_setup.fetch.transfer.verify import WrongPiece
 
 MOST_DEAD_IN_A_ROW = 3
 
@@ -151,6 +152,12 @@ class Board:
                 self._dead_in_a_row = 0
         if fresh_bytes:
             self.say(events.Advanced(assembly.content.paths[0], fresh_bytes))
+
+    def refetch(self, assembly: Assembly, wrong: WrongPiece) -> None:
+        """Have one piece of a content fetched again."""
+        with self.lock:
+            assembly.refetch(wrong)
+        self.say(events.Advanced(assembly.content.paths[0], wrong.start - wrong.end))
 
     def fail(self, assembly: Assembly, error: SetupError) -> None:
         """Give up on a content.

@@ -198,6 +198,24 @@ class FileInTheWay(WriteError):
 
 
 @dataclass(eq=False)
+class FileDamaged(WriteError):
+    """A file that was fetched is there and is no longer what was fetched."""
+
+    code = "fetch.file-damaged"
+    text = Text(
+        en="`{path}` has changed since it was fetched, and differs from the hub's; it was not touched",
+        zh="`{path}` 下载后发生了变化，且与平台上的不同；没有改动它",
+    )
+    hint = Text(
+        en="if you changed it, move it away or choose another `--to`; to fetch only what is bad of it: `{command}`; "
+        "to fetch the whole file: add `--force`",
+        zh="如果是你改的，请移走它或另选 `--to`；只下载损坏的部分：`{command}`；下载整个文件：加上 `--force`",
+    )
+    path: str
+    command: str
+
+
+@dataclass(eq=False)
 class NoSpace(WriteError):
     """What is missing does not fit."""
 

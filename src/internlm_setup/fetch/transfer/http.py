@@ -25,7 +25,7 @@ from internlm_setup.fetch.transfer.errors import BadRedirect
 if TYPE_CHECKING:
     import urllib3
 
-BLOCK_BYTES = 256 << 10  # larger ones fall out of the processor's cache
+BLOCK_BYTES = 1 << 20
 MOST_REDIRECTS = 8
 FLOOR_BYTES_PER_S = 1024
 FLOOR_WINDOW_S = 20.0
@@ -58,7 +58,7 @@ class Stream:
             self.response.close()
 
     def blocks(self, cancelled: threading.Event) -> Iterator[bytes]:
-        """Yield blocks as they arrive, at most 256 KiB each, until the asked length.
+        """Yield blocks as they arrive, at most 1 MiB each, until the asked length.
 
         Raises:
             Again: The server closed early, stalled, or fell below the floor speed.

@@ -105,6 +105,7 @@ class Mark:
     spans: tuple[Span, ...]
     records: int
     generation: int
+    forgotten: int
 
 
 class Journal:
@@ -116,6 +117,7 @@ class Journal:
         self._identity = identity
         self._boot = boot_id()
         self._generation = 0
+        self._forgotten = 0
         found = read(path.read_bytes() if path.exists() else b"", identity, self._boot)
         self.spans, self._synced = found.spans, found.synced
         self._rewrite()
@@ -137,12 +139,22 @@ class Journal:
             self.close()
             self._rewrite()
 
+    def forget(self, start: int, end: int) -> None:
+        """Vouch no longer for the bytes `start` to `end`."""
+        self.spans.cut(start, end)
+        self._synced.cut(start, end)
+        self._forgotten += 1
+        self.close()
+        self._rewrite()
+
     def mark(self) -> Mark:
         """Note what is recorded now, before the bytes are synced."""
-        return Mark(tuple(self.spans), self._records, self._generation)
+        return Mark(tuple(self.spans), self._records, self._generation, self._forgotten)
 
     def checkpoint(self, mark: Mark) -> None:
         """Note that everything recorded at `mark` has been synced to the disk by the caller."""
+        if mark.forgotten != self._forgotten:  # it vouches for bytes that turned out wrong
+            return
         self._synced = Spans([*self._synced, *mark.spans])
         if mark.generation == self._generation:
             os.write(self._fd, _record(_CHECKPOINT, mark.records))

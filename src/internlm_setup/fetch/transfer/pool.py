@@ -27,6 +27,7 @@ from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
+from internlm_setup.fetch.transfer.verify import WrongPiece
 
 RECORD_BYTES = 256 << 10
 PROGRESS_BYTES = int(FLOOR_BYTES_PER_S * FLOOR_WINDOW_S)  # a connection that brings less before it fails is no progress
@@ -259,6 +260,8 @@ class _Pool:
                 self._finish(assembly)
             elif assembly.hasher is not None and assembly.partial is not None:
                 assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
+        except WrongPiece as wrong:
+            self.board.refetch(assembly, wrong)
         except SetupError as error:
             self.board.fail(assembly, error)
         with self.board.lock:

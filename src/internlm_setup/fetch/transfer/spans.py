@@ -44,6 +44,14 @@ class Spans:
         self._starts[low:high] = [start]
         self._ends[low:high] = [end]
 
+    def cut(self, start: int, end: int) -> None:
+        """Take `start` to `end` out of the set."""
+        kept = Spans()
+        for a, b in self:
+            kept.add(a, min(b, start))
+            kept.add(max(a, end), b)
+        self._starts, self._ends = kept._starts, kept._ends
+
     def holes(self, start: int, end: int) -> list[Span]:
         """Return what is not in the set between `start` and `end`, in order."""
         found: list[Span] = []

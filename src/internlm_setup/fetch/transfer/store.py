@@ -87,6 +87,26 @@ class Partial:
         """How many recorded bytes a power cut could still take."""
         return self._unsynced_bytes
 
+    def drop(self, start: int, end: int) -> None:
+        """Forget a span: its bytes turned out to be wrong."""
+        with self._lock, writing(self._journal_path):
+            if self._fd >= 0:
+                self._journal.forget(start, end)
+
+    def copy_from(self, source: BinaryIO, at: int, count: int) -> int:
+        """Copy bytes to the same place from another file, sharing its blocks where the file system can.
+
+        Returns:
+            How many, which may be fewer; 0 behind that file's end. As with `write`, they count once recorded.
+        """
+        with suppress(OSError, AttributeError):  # not between these two file systems, or not on this system
+            if copied := os.copy_file_range(source.fileno(), self._fd, count, at, at):
+                return copied
+        source.seek(at)
+        block = source.read(count)
+        self.write(at, block)
+        return len(block)
+
     def checkpoint(self) -> None:
         """Make everything recorded so far survive a power cut; nothing is left to do after `close`.
 

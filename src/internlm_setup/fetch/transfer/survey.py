@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from internlm_setup.core.errors import WriteError
 from internlm_setup.fetch.model import RemoteFile
+from internlm_setup.fetch.transfer.errors import FileDamaged, FileInTheWay
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.verify import Digest, hash_file, judge, wants_git
 
@@ -61,6 +64,23 @@ def survey(
             else:
                 done.append(found)
     return Survey(tuple(done), tuple(missing), tuple(blocked))
+
+
+def refusal(folder: Path, path: str, known: Container[str]) -> WriteError:
+    """Say why a file in the way is not replaced: it was fetched and has changed since, or it never was ours."""
+    if path not in known:
+        return FileInTheWay(str(folder / path))
+    return FileDamaged(str(folder / path), shlex.join(["internlm-setup", "verify", str(folder), "--repair"]))
+
+
+def still_true(entries: Mapping[str, Entry], files: Sequence[RemoteFile], folder: Path) -> tuple[Entry, ...]:
+    """Return the records that hold now, in path order: unchanged on disk, and of what a hub lists."""
+    listed = {f.path: f for f in files}
+    return tuple(
+        entry
+        for path, entry in sorted(entries.items())
+        if path in listed and entry.unchanged(folder) and same_content(entry, listed[path])
+    )
 
 
 def same_content(entry: Entry, file: RemoteFile) -> bool:

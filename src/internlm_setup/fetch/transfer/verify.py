@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from internlm_setup.core.files import reading
 from internlm_setup.fetch.model import Proof
+from internlm_setup.fetch.transfer.prefixes import PIECE_BYTES
 
 BLOCK_BYTES = 1 << 20
 LARGEST_GIT_BLOB_BYTES = 16 << 20
@@ -23,21 +26,79 @@ def wants_git(size_bytes: int | None, sha256: str | None) -> bool:
     return sha256 is None or size_bytes is None or size_bytes <= LARGEST_GIT_BLOB_BYTES
 
 
-class Digest:
-    """sha256, and the git blob sha1 where asked for, of bytes fed in order."""
+@dataclass
+class WrongPiece(Exception):
+    """The bytes from `start` to `end` are not the ones whose prefix digest is known."""
 
-    def __init__(self, size_bytes: int | None, *, git: bool) -> None:
-        """Start a digest; `git` needs the size, since git hashes it first."""
+    start: int
+    end: int
+
+
+class Digest:
+    """sha256, and the git blob sha1 where asked for, of bytes fed in order.
+
+    Attributes:
+        position: How many bytes were fed.
+        prefixes: What sha256 was at every multiple of 8 MiB.
+    """
+
+    def __init__(self, size_bytes: int | None, *, git: bool, expected: Sequence[bytes] = ()) -> None:
+        """Start a digest.
+
+        Args:
+            size_bytes: Of the whole; None when unknown.
+            git: Whether the git blob hash is wanted; it needs the size, since git hashes that first.
+            expected: From `prefixes.load`: what sha256 must be at the end of each piece, if that is known.
+        """
+        self.position = 0
+        self.prefixes: list[bytes] = []
+        self._size_bytes = size_bytes
+        self._expected = expected
+        self._wrong: set[int] = set()
         self._sha256 = hashlib.sha256()
         self._git = None
         if git and size_bytes is not None:
             self._git = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
+        self._saved = self._copied()
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
-        """Feed the next bytes."""
-        self._sha256.update(data)
-        if self._git is not None:
-            self._git.update(data)
+        """Feed the next bytes.
+
+        Raises:
+            WrongPiece: A piece is not the expected one. The digest is back where it begins: feed it again from there.
+                Wrong once more, nothing is expected any longer, and whoever knows the whole hash decides.
+        """
+        view = memoryview(data)
+        while view:
+            part = view[: PIECE_BYTES - self.position % PIECE_BYTES]
+            self._sha256.update(part)
+            if self._git is not None:
+                self._git.update(part)
+            self.position += len(part)
+            view = view[len(part) :]
+            if self.position % PIECE_BYTES == 0 or (self._expected and self.position == self._size_bytes):
+                self._end_piece()
+
+    def _end_piece(self) -> None:
+        digest, number = self._sha256.digest(), (self.position - 1) // PIECE_BYTES
+        if self._expected and digest != self._expected[number]:
+            if number not in self._wrong:
+                self._go_back(number)
+            self._expected = ()
+        if self._expected:
+            self._saved = self._copied()
+        if self.position % PIECE_BYTES == 0:
+            self.prefixes.append(digest)
+
+    def _go_back(self, number: int) -> NoReturn:
+        self._wrong.add(number)
+        end, self.position = self.position, number * PIECE_BYTES
+        self._sha256, self._git = self._saved
+        self._saved = self._copied()
+        raise WrongPiece(self.position, end)
+
+    def _copied(self) -> tuple[hashlib._Hash, hashlib._Hash | None]:
+        return self._sha256.copy(), None if self._git is None else self._git.copy()
 
     @property
     def sha256(self) -> str:
@@ -66,13 +127,21 @@ def judge(digest: Digest, sha256: str | None, git_sha1: str | None) -> tuple[boo
 class FileHasher:
     """Follows the growing front of one file. Only one thread may advance it at a time."""
 
-    def __init__(self, path: Path, size_bytes: int | None, *, git: bool) -> None:
+    def __init__(self, path: Path, size_bytes: int | None, *, git: bool, expected: Sequence[bytes] = ()) -> None:
         self.path = path
-        self.digest = Digest(size_bytes, git=git)
-        self.position = 0
+        self.digest = Digest(size_bytes, git=git, expected=expected)
+
+    @property
+    def position(self) -> int:
+        """How far the hash has come."""
+        return self.digest.position
 
     def advance(self, to: int, cancelled: threading.Event) -> None:
-        """Hash what is between the last position and `to`; stops early when cancelled."""
+        """Hash what is between the last position and `to`; stops early when cancelled.
+
+        Raises:
+            WrongPiece: See `Digest.update`; the position is back where that piece begins.
+        """
         if self.position >= to:
             return
         buffer = bytearray(min(BLOCK_BYTES, to - self.position))
@@ -84,7 +153,6 @@ class FileHasher:
                 if not count:
                     return
                 self.digest.update(view[:count])
-                self.position += count
 
 
 def hash_file(

@@ -1,0 +1,289 @@
+"""`verify --repair`: fetch what a check found bad or missing, and of a bad file no more than has to come.
+
+What is good of a bad file is copied into the partial of what it should be; the ordinary transfer then fetches the rest,
+verifies the whole and gives it its name. Until that moment the bad file stays as it is.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from internlm_setup.core.errors import NotFoundError, WriteError
+from internlm_setup.core.files import CannotWrite
+from internlm_setup.core.text import Text, human_size
+from internlm_setup.fetch import history
+from internlm_setup.fetch.ask import ask
+from internlm_setup.fetch.check import Report
+from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
+from internlm_setup.fetch.service import contents_of, raise_failures
+from internlm_setup.fetch.space import check_space
+from internlm_setup.fetch.transfer import events, prefixes
+from internlm_setup.fetch.transfer.assembly import SMALL_BYTES
+from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, FileInTheWay
+from internlm_setup.fetch.transfer.http import Fetcher
+from internlm_setup.fetch.transfer.manifest import Entry, Finished, Manifest, read_manifest, write_manifest
+from internlm_setup.fetch.transfer.plan import Content
+from internlm_setup.fetch.transfer.pool import Options, transfer
+from internlm_setup.fetch.transfer.rate import RateLimit
+from internlm_setup.fetch.transfer.salvage import keep, worth_keeping
+from internlm_setup.fetch.transfer.store import Store
+from internlm_setup.fetch.transfer.survey import same_content
+from internlm_setup.fetch.world import World, questions
+
+Why = Literal["missing", "pieces", "visible", "whole"]
+_KEEPING = Text(
+    en="copying {kept} of {path}, to keep what is good of it", zh="正在复制 {path} 中的 {kept}，以保留完好的部分"
+)
+
+
+@dataclass(eq=False)
+class LinkedFile(WriteError):
+    """A file to repair is a link, or lies behind one: what it leads to belongs to somebody else."""
+
+    path: str
+    remove: str
+    command: str
+
+    code = "fetch.linked-file"
+    text = Text(
+        en="`{path}` is a link to a file elsewhere, which is not written to",
+        zh="`{path}` 是指向别处文件的链接，不会写入该文件",
+    )
+    hint = Text(
+        en="to have a file of its own in the link's place, and leave what it leads to as it is: `{remove}`, "
+        "then `{command}`",
+        zh="要用独立的文件替换该链接，而不改动它指向的内容：先 `{remove}`，再 `{command}`",
+    )
+
+
+@dataclass(eq=False)
+class NoLongerPublished(NotFoundError):
+    """What a folder's record says of a file is not what its hub has now."""
+
+    path: str
+    hub: str
+    command: str
+
+    code = "fetch.no-longer-published"
+    text = Text(
+        en="{hub} no longer has `{path}` as it was fetched, so it cannot be repaired",
+        zh="{hub} 上的 `{path}` 已不是当初下载的内容，无法修复",
+    )
+    hint = Text(
+        en="nothing was changed; to fetch what is published now: `{command}`",
+        zh="没有做任何改动；下载现在公布的内容：`{command}`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """One file that is right again.
+
+    Attributes:
+        path: Relative to the folder.
+        size_bytes: Of the whole file.
+        fetched_bytes: What came over the network for it.
+        why: `missing`: it was not there. `pieces`: prefix digests told the bad pieces. `visible`: only what was
+            visibly damaged came. `whole`: nothing told which part was bad, or what was told was not all.
+    """
+
+    path: str
+    size_bytes: int
+    fetched_bytes: int
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did. `received_bytes` came over the network in all."""
+
+    mended: tuple[Mended, ...]
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wares:
+    """Where the repair comes from: the hub, and the files as they should be.
+
+    `vouch` says what proves a file that was fetched.
+    """
+
+    hub: Hub
+    snapshot: Snapshot
+    vouch: Callable[[Entry], Entry]
+
+
+def repair(
+    report: Report,
+    world: World,
+    *,
+    jobs: int,
+    limit_rate_bytes_per_s: int | None = None,
+    tell: events.Listener = events.ignore,
+) -> Repair:
+    """Fetch what a report calls bad or missing, and record the folder as complete.
+
+    Args:
+        report: From `check.verify` or `check.verify_as`.
+        world: The run's world.
+        jobs: Connections in all.
+        limit_rate_bytes_per_s: None for no limit.
+        tell: Told as by a fetch.
+
+    Raises:
+        SetupError: As by a fetch; NoLongerPublished when the recorded bytes are not to be had; LinkedFile.
+            What came is kept for the next time, and no file has changed but those that are right now.
+    """
+    if report.good:
+        return Repair((), 0)
+    wares = _as_published(report) if report.hub else _as_recorded(report, world, tell)
+    lost = {*report.bad, *report.missing}
+    wanted = [f for f in wares.snapshot.files if f.path in lost]
+    _refuse_links(report, [file.path for file in wanted])
+    store, contents = Store(report.folder), contents_of(wares.hub, wares.snapshot, wanted)
+    with store.locked():
+        absent = sum((c.size_bytes or 0) - store.present_bytes(c.key, c.size_bytes) for c in contents)
+        check_space(report.folder, absent)
+        history.begin(world.state, report.folder)
+        whys = {c.key: _salvage(c, store, tell) for c in contents}
+        known = [f.entry for f in report.findings if f.entry is not None]
+        finished, came = Finished(store.state, known), Counter[str]()
+        options = Options(
+            jobs=jobs,
+            limit=RateLimit(limit_rate_bytes_per_s, world.clock),
+            clock=world.clock,
+            tell=_counting(came, finished, tell),
+            finished=lambda entry: finished.add(wares.vouch(entry)),
+        )
+        tell(_planned(wares.snapshot, contents, store))
+        try:
+            outcomes, received_bytes = transfer(contents, store, Fetcher(world.network, jobs), options)
+        finally:
+            finished.close()
+        raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
+        store.tidy()
+        _record(report, wares.snapshot, finished, store)
+    with suppress(CannotWrite):  # the folder is right all the same
+        history.remember(world.state, report.model, report.folder)
+    mended = (m for c in contents for m in _mended(c, whys[c.key], came))
+    return Repair(tuple(sorted(mended, key=lambda m: m.path)), received_bytes)
+
+
+def _as_published(report: Report) -> _Wares:
+    if report.hub is None:
+        raise AssertionError("nobody was asked")
+    witness = report.witness
+    return _Wares(report.hub, report.snapshot, witness.testify if witness else lambda entry: entry)
+
+
+def _as_recorded(report: Report, world: World, tell: events.Listener) -> _Wares:
+    """Ask the recorded hub for the recorded revision; the files stay those of the record, whatever else moved on."""
+    made = report.snapshot
+    wanted = world.catalog.want(made.repo, (made.hub,))
+    verify = ["internlm-setup", "verify", str(report.folder), "--as", made.repo, "--repair"]
+    (question,) = questions(wanted, world, (made.hub,), made.commit or made.revision, shlex.join(verify))
+    live = ask(question, tell, world.clock)
+    manifest = read_manifest(Store(report.folder).state)
+    recorded = {e.path: e for e in manifest.files} if manifest else {}
+    published = {f.path: f for f in live.files}
+    for path in (*report.bad, *report.missing):
+        if path not in published or not same_content(recorded[path], published[path]):
+            fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(report.folder), "--force"]
+            raise NoLongerPublished(path, question.hub.title, shlex.join(fetch))
+
+    def vouch(entry: Entry) -> Entry:
+        old = recorded[entry.path]  # of the same bytes, so what proved them then proves them now
+        return replace(entry, proof=old.proof, proof_from=old.proof_from)
+
+    return _Wares(question.hub, replace(live, revision=made.revision, files=made.files), vouch)
+
+
+def _refuse_links(report: Report, paths: Sequence[str]) -> None:
+    """Never write through a link: what it leads to is another tool's, and other folders may lead there too."""
+    folder, made = report.folder, report.snapshot
+    links: dict[Path, str] = {}
+    for path in paths:
+        inside = [folder / path, *(folder / p for p in Path(path).parents if p != Path())]
+        links |= {p: path for p in inside if p.is_symlink() and p not in links}
+        if not links and (folder / path).exists() and not (folder / path).is_file():
+            raise FileInTheWay(str(folder / path))
+    if links:
+        pinned = made.commit or made.revision
+        fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(folder)]
+        fetch += ["--revision", pinned] if pinned else []
+        first = str(folder / next(iter(links.values())))
+        raise LinkedFile(first, shlex.join(["rm", *map(str, links)]), shlex.join(fetch))
+
+
+def _salvage(content: Content, store: Store, tell: events.Listener) -> Why:
+    """Put what is good of a damaged file into the partial of what it should be."""
+    damaged = next((store.folder / p for p in content.paths if (store.folder / p).is_file()), None)
+    size = content.size_bytes
+    if damaged is None:
+        return "missing"
+    if size is None or size <= SMALL_BYTES or not content.has_hash:
+        return "whole"
+    known = bool(prefixes.load(store.state, content.sha256, size))
+    spans = worth_keeping(damaged, size, pieces_are_known=known)
+    if not spans:
+        return "whole"
+    kept = human_size(sum(end - start for start, end in spans))
+    tell(events.Noted(_KEEPING.fill(kept=kept, path=content.paths[0])))
+    partial = store.partial(content.key, size)
+    try:
+        keep(damaged, spans, partial)
+    finally:
+        partial.close()
+    return "pieces" if known else "visible"
+
+
+def _planned(snapshot: Snapshot, contents: Sequence[Content], store: Store) -> events.Planned:
+    sizes = sum(c.size_bytes or 0 for c in contents)
+    present = sum(store.present_bytes(c.key, c.size_bytes) for c in contents)
+    return events.Planned(snapshot.repo, snapshot.hub, sum(len(c.paths) for c in contents), sizes, present)
+
+
+def _counting(came: Counter[str], finished: Finished, tell: events.Listener) -> events.Listener:
+    """Count what comes for each file, and let nothing be called proved by more than its record says."""
+
+    def hear(event: events.Event) -> None:
+        if isinstance(event, events.Advanced) and event.count_bytes > 0:
+            came[event.path] += event.count_bytes
+        if isinstance(event, events.FileFinished):
+            event = replace(event, proof=finished.entries[event.path].proof)
+        tell(event)
+
+    return hear
+
+
+def _record(report: Report, snapshot: Snapshot, finished: Finished, store: Store) -> None:
+    """Write the record of the whole folder, and the prefix digests of what was good and had none."""
+    entries = tuple(finished.entries[f.path] for f in sorted(snapshot.files, key=_path_of))
+    for entry in entries:
+        if not entry.unchanged(report.folder):
+            raise ChangedMeanwhile(str(report.folder / entry.path))
+    header = (report.model, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit)
+    write_manifest(store.state, Manifest(*header, entries))
+    for found in report.findings:
+        entry_ = found.entry
+        if entry_ is not None and not prefixes.load(store.state, entry_.sha256, entry_.size_bytes):
+            prefixes.save(store.state, entry_.sha256, entry_.size_bytes, found.prefixes)
+
+
+def _path_of(file: RemoteFile) -> str:
+    return file.path
+
+
+def _mended(content: Content, why: Why, came: Counter[str]) -> list[Mended]:
+    """Say what each path of a content cost; the second name of the same bytes costs nothing."""
+    size, told = content.size_bytes or 0, []
+    for path in content.paths:
+        all_of_it = why != "missing" and path == content.paths[0] and came[path] >= size
+        told.append(Mended(path, size, came[path], "whole" if all_of_it else why))
+    return told
