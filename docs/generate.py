@@ -46,7 +46,10 @@ print(json.dumps(said))
 # Exit codes that no error class stands for.
 OTHER_CODES = {
     0: ("OK", "Done, or nothing to do."),
-    1: ("NO", "All went well and the answer is no: `verify` found a difference, `models list` no match, `clean` heard no yes."),
+    1: (
+        "NO",
+        "All went well and the answer is no: `verify` found a difference, `models list` no match, `clean` heard no yes.",
+    ),
     2: ("USAGE", "The command line cannot be understood."),
     70: ("BUG", "A bug in this program; the traceback is in the log file that the message names."),
     129: ("SIGHUP", "The terminal went away; what came is kept."),
