@@ -21,7 +21,8 @@ from internlm_setup.fetch.transfer.store import Store
 
 LARGEST = 64 << 30
 DATA = bytes(range(251)) * (9 << 20 >> 8)  # three pieces, the last one odd
-sizes = st.integers(SMALL_BYTES + 1, 64 << 20) | st.integers(SMALL_BYTES + 1, LARGEST)
+whole_pieces = st.integers(1, 40).map(lambda count: count * piece_bytes(1, 1))
+sizes = st.builds(int.__add__, whole_pieces, st.integers(-1, 1)) | st.integers(SMALL_BYTES + 1, LARGEST)
 
 
 @contextmanager
@@ -110,9 +111,14 @@ class Workers:
             self.give_back(piece)
 
 
-@settings(max_examples=25)
-@given(steps, st.integers(1, 8), st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(0, 2 << 20)), max_size=3))
-def test_pieces_taken_over(history: list[Step], jobs: int, had: list[Span]) -> None:
+@settings(max_examples=50)
+@given(
+    st.integers(0, 4),
+    steps,
+    st.integers(1, 8),
+    st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(0, 2 << 20)), max_size=2),
+)
+def test_pieces_taken_over(begun: int, history: list[Step], jobs: int, had: list[Span]) -> None:
     """However pieces are taken, taken over, left and given back, every missing byte is stored once, and all are."""
     here = inside(had, len(DATA))
     with assembly_of(len(DATA), sha256(DATA), jobs, here) as assembly:
@@ -120,7 +126,7 @@ def test_pieces_taken_over(history: list[Step], jobs: int, had: list[Span]) -> N
         for start, end in here:
             assembly.partial.write(start, DATA[start:end])
         workers = Workers(assembly)
-        for step in history:
+        for step in [("take", 0, 0)] * begun + history:
             workers.step(*step)
         workers.end()
         assert assembly.complete
