@@ -36,6 +36,7 @@ def fetch(
     jobs: int | None = None,
     limit_rate: str | None = None,
     force: bool = False,
+    engine: str = "native",
     on_event: Callable[[Event], None] | None = None,
 ) -> Path:
     """Download a model, verify every file, and return its folder.
@@ -54,6 +55,7 @@ def fetch(
         jobs: Connections in all.
         limit_rate: Speed limit in all, such as `"10M"` for 10 MiB/s.
         force: Replace files that are in the way.
+        engine: `native`, or `official` for the vendor's own downloader; both verify every file.
         on_event: Told the values of `internlm_setup.fetch.transfer.events` as things happen, one at a time.
 
     Returns:
@@ -91,6 +93,7 @@ def fetch(
         jobs=settings.jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
+        engine=engine,
     )
     world = make_world(env, home, Path.cwd(), paths, settings)
     log = open_log(paths.log_file)

@@ -7,9 +7,11 @@ get its trust store and its patience).
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from internlm_setup.core.errors import ConfigError
+from internlm_setup.core.files import write_atomically
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
 from internlm_setup.core.text import Text, without_password
 from internlm_setup.core.watchdog import Watchdog
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 ANSWER_PATIENCE_S = 10.0  # between two bytes
 HEAD_PATIENCE = 2  # times that, for a whole head
 WHOLE_PATIENCE = 12  # times that, for a whole small answer
+TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _WATCHDOG = Watchdog()
 
 
@@ -127,8 +132,7 @@ class Network:
         schemes = ("http", "https", "all")
         proxies = {s: get(f"{s}_proxy") for s in schemes if get(f"{s}_proxy")}
         no_proxy = tuple(p.strip().lower() for p in get("no_proxy").split(",") if p.strip())
-        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        files = {env[n]: n for n in reversed(names) if env.get(n) and not Path(env[n]).is_dir()}
+        files = {env[n]: n for n in reversed(TRUST_VARIABLES) if env.get(n) and not Path(env[n]).is_dir()}
         return cls(user_agent, proxies, no_proxy, tuple((n, p) for p, n in files.items()))
 
     def proxy_for(self, url: str) -> str | None:
@@ -153,6 +157,24 @@ class Network:
     def ssl_context(self) -> ssl.SSLContext:
         """Return the shared trust: the system's store and the files the environment names."""
         return _trust(self.ca_files)
+
+    def lent(self, folder: Path) -> dict[str, str]:
+        """Return variables that make another program trust what we trust; they name a file written into `folder`.
+
+        Libraries differ in which variable they read, and a file of the company's certificates alone would replace the
+        public ones.
+        """
+        import certifi
+
+        store = self.ssl_context().get_ca_certs(binary_form=True)
+        found = {ssl.DER_cert_to_PEM_cert(certificate).strip() for certificate in store}
+        system = ssl.get_default_verify_paths().capath  # a folder is read certificate by certificate, when needed
+        for file in (Path(certifi.where()), *(Path(system).glob("*") if system else ())):
+            with suppress(OSError):
+                found.update(_PEM.findall(file.read_text(encoding="ascii", errors="ignore")))
+        trust = folder / "trust.pem"
+        write_atomically(trust, ("\n".join(sorted(found)) + "\n").encode())
+        return dict.fromkeys(TRUST_VARIABLES, str(trust))
 
     def knock(self, url: str) -> None:
         """Resolve and connect once, with our patience, before an SDK tries with its own.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from internlm_setup.core import sidecar
 from internlm_setup.core.files import writing
 from internlm_setup.core.paths import Paths
 
@@ -28,9 +29,9 @@ class Leftover:
 
 
 def side_environments(state: Path) -> Iterator[Leftover]:
-    """Yield the environments that vendors' programs got for themselves: `sidecar/<name>` in the state folder."""
-    for path in _inside(state / "sidecar"):
-        yield Leftover("environment", path, disk_bytes(path))
+    """Yield the environments that vendors' programs got for themselves, unfinished ones included."""
+    for found in sidecar.found(state):
+        yield Leftover("environment", found.folder, disk_bytes(found.folder))
 
 
 def logs(paths: Paths) -> Iterator[Leftover]:

@@ -11,9 +11,8 @@ from internlm_setup.fetch.transfer.store import Store
 
 
 def partials(folders: Iterable[Path]) -> Iterator[Leftover]:
-    """Yield the folder of partial files of each model's folder that has one."""
-    for folder in folders:
-        path = folder / STATE_FOLDER / "partial"
+    """Yield the folders of partial files, ours and the vendors', of each model's folder that has some."""
+    for path in (folder / STATE_FOLDER / kind for folder in folders for kind in ("partial", "official")):
         if path.is_dir() and not path.is_symlink():
             yield Leftover("partial", path, disk_bytes(path))
 

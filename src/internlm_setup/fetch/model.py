@@ -5,10 +5,10 @@ Hubs make these, the transfer consumes them, the service passes them between; hu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from internlm_setup.core.text import Text
 
@@ -85,6 +85,35 @@ class Hub(Protocol):
 
     def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
         """Say where one file's bytes are. May be asked again when a location has expired."""
+        ...
+
+
+class Downloading(Protocol):
+    """What a vendor's downloader may tell while it works."""
+
+    def note(self, text: Text) -> None:
+        """Tell a person something in one line."""
+        ...
+
+    def grown(self, count_bytes: int) -> None:
+        """Tell that so many more bytes are there; negative when some went away."""
+        ...
+
+
+@runtime_checkable
+class Downloader(Protocol):
+    """A hub whose vendor has a downloader of its own: what `--engine official` needs, besides the members of `Hub`."""
+
+    def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
+        """Have the vendor's code put files into a folder under their own paths, and wait for it.
+
+        The folder may hold what an earlier call left. Nothing is believed: every file is verified afterwards.
+
+        Raises:
+            core.child.Failed: The vendor's code failed, in its own words.
+            core.child.Stalled: It made no progress, and was ended.
+            SetupError: It could not be started.
+        """
         ...
 
 

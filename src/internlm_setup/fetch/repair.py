@@ -17,11 +17,10 @@ from typing import Literal
 from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text, human_size
-from internlm_setup.fetch import history
+from internlm_setup.fetch import engines, history
 from internlm_setup.fetch.ask import ask
 from internlm_setup.fetch.check import Report
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
-from internlm_setup.fetch.service import contents_of, raise_failures
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events, prefixes
 from internlm_setup.fetch.transfer.assembly import SMALL_BYTES
@@ -146,7 +145,7 @@ def repair(
     lost = {*report.bad, *report.missing}
     wanted = [f for f in wares.snapshot.files if f.path in lost]
     _refuse_links(report, [file.path for file in wanted])
-    store, contents = Store(report.folder), contents_of(wares.hub, wares.snapshot, wanted)
+    store, contents = Store(report.folder), engines.contents(wares.hub, wares.snapshot, wanted)
     with store.locked():
         absent = sum((c.size_bytes or 0) - store.present_bytes(c.key, c.size_bytes) for c in contents)
         check_space(report.folder, absent)
@@ -166,7 +165,7 @@ def repair(
             outcomes, received_bytes = transfer(contents, store, Fetcher(world.network, jobs), options)
         finally:
             finished.close()
-        raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
+        engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
         store.tidy()
         _record(report, wares.snapshot, finished, store)
     with suppress(CannotWrite):  # the folder is right all the same

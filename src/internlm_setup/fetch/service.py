@@ -10,25 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from internlm_setup.core.errors import (
-    DeniedError,
-    SetupError,
-    SeveralErrors,
-    StoppedError,
-    UnavailableError,
-    WriteError,
-)
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.core.text import Text, human_size
-from internlm_setup.fetch import history, layouts
+from internlm_setup.core.text import Text
+from internlm_setup.fetch import engines, history, layouts
 from internlm_setup.fetch.ask import ask_first
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, TransferFailed, TransferStopped
-from internlm_setup.fetch.transfer.http import Fetcher
+from internlm_setup.fetch.transfer.errors import ChangedMeanwhile
 from internlm_setup.fetch.transfer.manifest import (
     Entry,
     Finished,
@@ -36,9 +27,7 @@ from internlm_setup.fetch.transfer.manifest import (
     read_manifest,
     write_manifest,
 )
-from internlm_setup.fetch.transfer.plan import Content, Source, content_key, select
-from internlm_setup.fetch.transfer.pool import Options, Outcome, transfer
-from internlm_setup.fetch.transfer.rate import RateLimit
+from internlm_setup.fetch.transfer.plan import select
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
@@ -60,6 +49,7 @@ class Request:
         jobs: Connections in all, at least 1.
         limit_rate_bytes_per_s: None for no limit.
         force: Replace files that are in the way.
+        engine: An engine's id: `native`, or `official` for the vendor's own downloader.
     """
 
     model: str
@@ -72,6 +62,7 @@ class Request:
     jobs: int = 8
     limit_rate_bytes_per_s: int | None = None
     force: bool = False
+    engine: str = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +133,10 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
 
 def _resolve(request: Request, world: World, tell: events.Listener) -> _Target:
     """Find the model, ask the hubs, select the files, choose the folder."""
+    engine = engines.get(request.engine)
     wanted = world.catalog.want(request.model, request.sources or None)
     question, snapshot = ask_first(questions(wanted, world, request.sources, request.revision), tell, world.clock)
+    engine.check(question.hub, request.limit_rate_bytes_per_s)
     files = tuple(select(snapshot.files, request.include, request.exclude))
     if not files:
         include, exclude = " ".join(request.include) or "-", " ".join(request.exclude) or "-"
@@ -169,8 +162,8 @@ def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
         raise refusal(folder, found.in_the_way[0], known)
     blocked = tuple(f for f in target.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
-    contents = contents_of(target.hub, snapshot, found.missing)
-    present = sum(store.present_bytes(c.key, c.size_bytes) for c in contents)
+    contents = engines.contents(target.hub, snapshot, found.missing)
+    present = engines.get(request.engine).present_bytes(store, target.hub, contents)
     return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present)
 
 
@@ -185,21 +178,27 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    contents = contents_of(made.hub, snapshot, made.found.missing)
+    contents = engines.contents(made.hub, snapshot, made.found.missing)
     witness = _witness(made, world) if any(not c.has_hash for c in contents) else None
-    options = Options(
-        jobs=request.jobs,
-        limit=RateLimit(request.limit_rate_bytes_per_s, world.clock),
+    work = engines.Work(
+        hub=made.hub,
+        snapshot=snapshot,
+        contents=contents,
+        store=store,
+        network=world.network,
         clock=world.clock,
+        jobs=request.jobs,
+        limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
     )
     try:
-        outcomes, received = transfer(contents, store, Fetcher(world.network, request.jobs), options)
+        outcomes, received = engines.get(request.engine).carry(work)
     finally:
         finished.close()
-    raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
-    store.tidy()
+    engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
+    for engine in engines.known().values():
+        engine.tidy(store)
     entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}
     for file in made.files:
@@ -219,53 +218,11 @@ def _manifest_entries(store: Store) -> Sequence[Entry]:
     return () if manifest is None else manifest.files
 
 
-def contents_of(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[Content]:
-    """Group files by their bytes, so that equal ones are fetched once."""
-    pin = snapshot.commit or snapshot.revision
-    groups: dict[str, list[RemoteFile]] = {}
-    for file in files:
-        groups.setdefault(content_key(snapshot.hub, snapshot.repo, pin, file), []).append(file)
-    return [
-        Content(
-            key=key,
-            size_bytes=same[0].size_bytes,
-            sha256=same[0].sha256,
-            git_sha1=same[0].git_sha1,
-            paths=tuple(f.path for f in same),
-            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0])),),
-            etag=same[0].etag,
-        )
-        for key, same in groups.items()
-    ]
-
-
 def _witness(made: Plan, world: World) -> Witness:
     """Ask the other hubs for published hashes of the files that this one publishes none of."""
     others = [h for h in world.auto if h in made.wanted.ids and h != made.snapshot.hub]
     asked = questions(made.wanted, world, others, None) if others else []
     return Witness.summon(asked, world.clock)
-
-
-def raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:
-    """Raise what failed, each failure once; a network failure is resumable when anything was kept.
-
-    A refusal or a full disk ended the whole run, so the first of them is told alone.
-    """
-    failures: dict[int, SetupError] = {id(o.error): o.error for o in outcomes if o.error is not None}
-    if not failures:
-        return
-    for error in failures.values():
-        if isinstance(error, (DeniedError, WriteError)):
-            raise error
-    kept = finished_bytes + sum(o.kept_bytes for o in outcomes if o.error is not None)
-    told: list[SetupError] = []
-    for error in failures.values():
-        if kept and isinstance(error, (TransferFailed, TransferStopped)):
-            told.append(TransferStopped(error.path, error.hub, error.reason, human_size(kept)))
-        else:
-            told.append(error)
-    resumable = all(isinstance(e, (StoppedError, UnavailableError)) for e in told)
-    raise told[0] if resumable or len(told) == 1 else SeveralErrors(told)
 
 
 def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchResult:

@@ -37,7 +37,7 @@ def stopped(machine: Machine) -> Path:
     with pytest.raises(Killed):
         service.fetch(service.Request(MODEL, ("huggingface",), jobs=1), machine.world(), count)
     state = machine.home / ".local" / "state" / "internlm-setup"
-    for name in ("sidecar/openxlab/bin/python", "log/internlm-setup.log"):
+    for name in ("environments/openxlab/bin/python", "log/internlm-setup.log"):
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).write_bytes(b"x" * 50_000)
     assert partial_of(machine.cwd / MODEL).exists()

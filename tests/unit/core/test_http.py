@@ -11,6 +11,7 @@ from internlm_setup.core.http import BadProxy, BadTrustFile, Network, origin_of
 from internlm_setup.core.reach import Unreachable
 from servers.rude import closed_port, listening, own_certificate
 
+PUBLIC = 40  # any list of public authorities has more
 PROXY = "http://proxy.test:3128"
 
 
@@ -234,3 +235,13 @@ def test_knock_at_a_dead_proxy() -> None:
         network(HTTPS_PROXY=f"http://me:secret@{dead}").knock("https://hub.test/")
     assert (caught.value.host, caught.value.cause_id) == ("hub.test", "proxy")
     assert caught.value.detail == f" (http://me:***@{dead}: the connection was refused)"
+
+
+def test_what_another_program_is_lent(tmp_path: Path) -> None:
+    """One file with the public certificates and the company's, under every name that a library reads."""
+    _, company = own_certificate(tmp_path)
+    lent = network(SSL_CERT_FILE=str(company)).lent(tmp_path)
+    (trust,) = {Path(path) for path in lent.values()}
+    assert set(lent) == {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+    assert "".join(company.read_text().split()) in "".join(trust.read_text().split())
+    assert trust.read_text().count("BEGIN CERTIFICATE") > PUBLIC

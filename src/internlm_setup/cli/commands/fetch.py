@@ -107,6 +107,17 @@ def fetch(
             help=say("Speed limit in all: 10M is 10 MiB/s", "总速度上限：10M 即 10 MiB/s"),
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="ENGINE",
+            help=say(
+                "native, or official: the vendor's own downloader, verified afterwards",
+                "native，或 official：平台官方的下载器，下载后同样校验",
+            ),
+        ),
+    ] = "native",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -133,6 +144,7 @@ def fetch(
         jobs=settings.jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
+        engine=engine,
     )
     with session.progress() as listener:
         world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)

@@ -10,28 +10,31 @@ Source:
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from internlm_setup.core import child
 from internlm_setup.core.courier import Courier
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
-from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
+from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "Hugging Face"
 LOGIN = "`hf auth login` (or HF_TOKEN)"
 LISTING_PATIENCE_S = 120.0
 MOST_ENTRIES = 200_000
 _OF_THE_WIRE = {"content-encoding", "transfer-encoding", "content-length"}  # undone already
+VENDOR_PATIENCE_S = 300.0
 _CLIENT_LOCK = threading.Lock()
 
 
@@ -48,7 +51,8 @@ class HuggingFace:
         self._network = network
         self._origin = origin_of(self.endpoint)
         self._host = urlsplit(self.endpoint).hostname or ""
-        del env, home  # the SDK finds HF_TOKEN and the stored login itself
+        self._env = env
+        del home  # the SDK finds HF_TOKEN and the stored login itself
 
     def snapshot(self, repo: str, revision: str) -> Snapshot:
         """List one revision, pinned to its commit.
@@ -99,6 +103,32 @@ class HuggingFace:
         sent = build_hf_headers(library_name="internlm-setup")
         token = {k: v for k, v in sent.items() if k.lower() == "authorization"}
         return Location(url, self._origin, token)
+
+    def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
+        """Have `snapshot_download` do it, over Xet where the repository is stored there."""
+        quiet = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_UPDATE_CHECK", "HF_HUB_DISABLE_PROGRESS_BARS")
+        own = {"HF_HUB_CACHE": str(to / ".cache" / "hub"), **dict.fromkeys(quiet, "1")}
+        given = {
+            "repo": snapshot.repo,
+            "commit": snapshot.commit or snapshot.revision,
+            "endpoint": self.endpoint,
+            "to": str(to),
+            "paths": None if len(files) == len(snapshot.files) else [file.path for file in files],
+            "agent": self._network.user_agent,
+        }
+        _drop_orphans(to)
+        try:
+            child.call(
+                _obtain,
+                given,
+                python=sys.executable,
+                env={**self._env, **self._network.lent(to.parent), **own},
+                folder=to,
+                grown=events.grown,
+                patience_s=VENDOR_PATIENCE_S,
+            )
+        finally:
+            _drop_orphans(to)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -163,6 +193,28 @@ def _client(library: Any, courier: Courier) -> Any:
             return library.Response(answer.status, headers=told, content=answer.body)
 
     return library.Client(transport=Transport(), follow_redirects=True)
+
+
+def _obtain(repo: str, commit: str, endpoint: str, to: str, paths: list[str] | None, agent: str) -> None:
+    """Download; run by `core.child`, in a process of its own."""
+    from glob import escape
+
+    from huggingface_hub import snapshot_download
+
+    only = None if paths is None else [escape(path) for path in paths]
+    snapshot_download(
+        repo, revision=commit, local_dir=to, endpoint=endpoint, allow_patterns=only, user_agent={"tool": agent}
+    )
+
+
+def _drop_orphans(to: Path) -> None:
+    """Remove unfinished files: the vendor gives each a new name, and never goes on with one.
+
+    Source:
+        huggingface_hub 2.4.0, file_download.py, read 2026-11.
+    """
+    for orphan in (to / ".cache" / "huggingface" / "download").rglob("*.incomplete"):
+        orphan.unlink(missing_ok=True)
 
 
 def _remote_file(entry: Any) -> RemoteFile:

@@ -10,24 +10,28 @@ Source:
 from __future__ import annotations
 
 import io
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from internlm_setup.core import child
 from internlm_setup.core.courier import Courier
 from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
-from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
+from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "ModelScope"
 LOGIN = "`modelscope login` (or MODELSCOPE_API_TOKEN)"
 LISTING_PATIENCE_S = 120.0
+VENDOR_PATIENCE_S = 300.0
+A_YEAR_S = 365 * 24 * 3600
 
 
 class ModelScope:
@@ -47,6 +51,7 @@ class ModelScope:
         self._host = urlsplit(self.endpoint).hostname or ""
         self._config_dir = Path(env.get("MODELSCOPE_HOME") or home / ".modelscope")
         self._token = env.get("MODELSCOPE_API_TOKEN")
+        self._env = env
 
     @cached_property
     def _api(self) -> Any:
@@ -104,6 +109,28 @@ class ModelScope:
         }
         return Location(url, self._origin, token)
 
+    def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
+        """Have `HubApi.download_repo` do it, without its limit of an hour for each file."""
+        given = {
+            "repo": snapshot.repo,
+            "revision": snapshot.revision,
+            "endpoint": self.endpoint,
+            "config": str(self._config_dir),
+            "to": str(to),
+            "listed": [{"Path": f.path, "Size": f.size_bytes} for f in files],
+            "agent": self._network.user_agent,
+        }
+        own = {"MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(A_YEAR_S), "MODELSCOPE_CACHE": str(to / ".cache")}
+        child.call(
+            _obtain,
+            given,
+            python=sys.executable,
+            env={**self._env, **self._network.lent(to.parent), **own, "TQDM_DISABLE": "1"},
+            folder=to,
+            grown=events.grown,
+            patience_s=VENDOR_PATIENCE_S,
+        )
+
     @contextmanager
     def _naming(self, repo: str) -> Iterator[None]:
         """Turn the SDK's errors into ours, each with the host, the cause and the next command."""
@@ -147,6 +174,32 @@ def _adapter(courier: Courier) -> Any:
             pass
 
     return Adapter()
+
+
+def _obtain(
+    repo: str, revision: str, endpoint: str, config: str, to: str, listed: list[dict[str, object]], agent: str
+) -> None:
+    """Download; run by `core.child`, in a process of its own.
+
+    The listing is ours, so no second one can name other files; it has no hashes, since each file is hashed afterwards
+    anyway. The SDK's install identifier is neither made nor sent.
+    """
+    import os
+    from pathlib import Path
+
+    from modelscope_hub import HubApi, __version__
+    from modelscope_hub._legacy_api import LegacyClient
+    from modelscope_hub.config import HubConfig
+    from modelscope_hub.errors import FileDownloadError
+
+    HubConfig.get_session_id = lambda _self: ""
+    settings = HubConfig(endpoint=endpoint, token=os.environ.get("MODELSCOPE_API_TOKEN"), config_dir=Path(config))
+    api = HubApi(settings)
+    api._legacy = LegacyClient(settings.token, endpoint, user_agent=f"modelscope_hub/{__version__}; {agent}")
+    try:
+        api.download_repo(repo, "model", revision=revision, local_dir=to, file_list=listed, user_agent=agent)
+    except FileDownloadError as error:
+        raise next(iter(error.failed_files.values()), error) from None
 
 
 def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:

@@ -14,23 +14,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import importlib.util
 import json
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from internlm_setup.core import child, sidecar
 from internlm_setup.core.files import write_atomically
 from internlm_setup.core.http import Answer, Network, origin_of
 from internlm_setup.core.parallel import each
+from internlm_setup.core.paths import Paths
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import TRY_LATER, asked_wait_s
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
-from internlm_setup.fetch.model import Location, RemoteFile, Snapshot
+from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "OpenXLab"
 LOGIN = "OPENXLAB_AK and OPENXLAB_SK"
@@ -38,6 +42,8 @@ URLS_PATH = "/model-center/api/v1/cli/repository/getFileDownloadUrl"
 SHANGHAI = timezone(timedelta(hours=8))
 GOOD = "10000"
 SIZE_ASKERS = 8
+VENDOR_PATIENCE_S = 60.0  # its requests have no time limit of their own
+SDK = sidecar.Sidecar("openxlab-0.1.3", ("openxlab==0.1.3",), "openxlab.model", "70 MB")
 
 
 class OpenXLab:
@@ -57,6 +63,7 @@ class OpenXLab:
         self._host = urlsplit(self.endpoint).hostname or ""
         self._network = network
         self._folder = home / ".openxlab"
+        self._env, self._state = env, Paths.of(env, home).state
         self._keys = (env.get("OPENXLAB_AK", "").strip(), env.get("OPENXLAB_SK", "").strip())
         self._kinds: dict[tuple[str, str], tuple[str, str]] = {}
         self._fresh: dict[tuple[str, str], str] = {}
@@ -90,6 +97,29 @@ class OpenXLab:
             raise errors.FileMissing(TITLE, file.path, 404)
         expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
         return Location(url, origin_of(self.endpoint), {}, float(expires) if expires.isdigit() else None)
+
+    def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
+        """Have openxlab's `download` do it: in our environment when it is installed there, else in its own."""
+        if importlib.util.find_spec("openxlab"):
+            python, env = sys.executable, self._env
+        else:
+            python, env = str(sidecar.ready(SDK, self._state, self._env, events.note)), sidecar.apart(self._env)
+        given = {
+            "repo": snapshot.repo,
+            "endpoint": self.endpoint,
+            "to": str(to),
+            "paths": [file.path for file in files],
+            "agent": self._network.user_agent,
+        }
+        child.call(
+            _obtain,
+            given,
+            python=python,
+            env={**env, **self._network.lent(to.parent)},
+            folder=to,
+            grown=events.grown,
+            patience_s=VENDOR_PATIENCE_S,
+        )
 
     def _urls(self, repo: str, models: list[str] | None, paths: list[str] | None) -> dict[str, str]:
         """Ask for signed URLs, by path. `models` and `paths` narrow the answer; both None means everything."""
@@ -189,6 +219,41 @@ class OpenXLab:
         if re.search(r"auth|token|permission|login|access key|登录|权限", words, re.IGNORECASE):
             raise errors.TokenRefused(TITLE, repo, answer.status, LOGIN)
         raise errors.RepositoryMissing(TITLE, repo, LOGIN)
+
+
+def _obtain(repo: str, endpoint: str, to: str, paths: list[str], agent: str) -> None:
+    """Download; run by `core.child`, in a process of its own and without the rest of this module.
+
+    Its telemetry has no time limit and keeps the process from ending, so none is sent. It saves files under the name
+    that the answer gives, wherever that leads and even if two are the same, and has no way to ask for some files only:
+    so the answer is narrowed to the asked paths, and each file is named by its path. It asks for a cache in the home
+    folder and leaves links to it, unless told otherwise.
+    """
+    from pathlib import Path
+
+    from openxlab.model.common import bury
+    from openxlab.model.handler import download_file
+    from openxlab.xlab.handler import user_token
+
+    bury.bury_thread_pool.submit_task = lambda *_asked, **_named: None
+    download_file.requests.utils.default_user_agent = lambda *_named: agent
+    download_file.endpoint = endpoint
+    user_token.AUTH_CLIENT.endpoint = f"{endpoint}/sso-be/api/v1/open/"
+
+    class Narrowed(download_file.OpenapiClient):  # type: ignore[misc]
+        def get_download_url(self, *asked: object) -> tuple[dict[str, object], dict[str, object]]:
+            try:
+                models, files = super().get_download_url(*asked)
+            except ValueError as error:  # which `download` would print, and return as if all were well
+                raise RuntimeError(str(error)) from error
+            named = {str(value["fileName"]): value for value in (models or {}).values()}
+            named |= {str(path): {**value, "fileName": str(path)} for path, value in (files or {}).items()}
+            return {}, {path: value for path, value in named.items() if path in paths}
+
+    download_file.OpenapiClient = Narrowed
+    for path in paths:
+        (Path(to) / path).parent.mkdir(parents=True, exist_ok=True)
+    download_file.download(repo, output=to, overwrite=True, cache=False)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from internlm_setup.core.errors import SetupError
-from internlm_setup.fetch.model import Location, Proof
+from internlm_setup.fetch.model import Location
 from internlm_setup.fetch.transfer import prefixes
+from internlm_setup.fetch.transfer.commit import commit, proof_of
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece, last_to_arrive, split_at
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
 from internlm_setup.fetch.transfer.store import Partial, Store
-from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece, judge, wants_git
+from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece, wants_git
 
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
@@ -213,10 +214,7 @@ class Assembly:
             self._location = None
 
     def finish(self, finished: Callable[[Entry], None], cancelled: threading.Event) -> list[Entry] | None:
-        """Verify all bytes and put them in place under every path.
-
-        `finished` is told each entry before its file gets its final name: a kill in between leaves a record of a file
-        that is not there, which is harmless, and never a file that nobody remembers.
+        """Verify all bytes and put them in place under every path; `finished` is told each entry first.
 
         Returns:
             An entry for each path; None when cancelled first.
@@ -224,23 +222,17 @@ class Assembly:
         Raises:
             HashMismatch: The bytes are not the published ones; they are discarded.
         """
-        digest, size = self._digest(cancelled)
+        digest = self._digest(cancelled)
         if cancelled.is_set():
             return None
-        good, proof = judge(digest, self.content.sha256, self.content.git_sha1)
-        if not good:
+        try:
+            proof = proof_of(self.content, digest, self.source.hub)
+        except HashMismatch:
             self._discard()
-            raise self._mismatch(digest)
-        entries = []
-        for number, path in enumerate(self.content.paths):
-            target = self.store.target(path)
-            waiting = self._sealed() if number == 0 else self.store.copy_of(self.content.paths[0])
-            entries.append(self._entry(path, size, digest, proof, waiting))
-            finished(entries[-1])
-            self.store.place(waiting, target)
+            raise
+        entries = commit(self.content, self._sealed(), digest, proof, self.store, self.source.hub, finished)
         if self.partial is not None:
             self.partial.forget_journal(self.store.target(self.content.paths[0]).parent)
-        prefixes.save(self.store.state, digest.sha256, size, digest.prefixes)
         return entries
 
     def _sealed(self) -> Path:
@@ -251,11 +243,11 @@ class Assembly:
         self.small = bytearray()
         return waiting
 
-    def _digest(self, cancelled: threading.Event) -> tuple[Digest, int]:
+    def _digest(self, cancelled: threading.Event) -> Digest:
         if self.small is not None:
             digest = Digest(len(self.small), git=wants_git(len(self.small), self.content.sha256))
             digest.update(self.small)
-            return digest, len(self.small)
+            return digest
         if self.partial is None or self.hasher is None:
             raise AssertionError("an assembly was finished before it was opened")
         size = self.partial.prefix_bytes
@@ -264,32 +256,10 @@ class Assembly:
         if self.content.size_bytes is None:  # git's hash begins with the size, known only now
             self.hasher = self._hasher(self.partial, size)
         self.hasher.advance(size, cancelled)
-        return self.hasher.digest, size
+        return self.hasher.digest
 
     def _discard(self) -> None:
         if self.partial is not None:
             self.partial.discard()
         self.partial, self.hasher, self.small = None, None, None
         self.opened = False
-
-    def _mismatch(self, digest: Digest) -> HashMismatch:
-        by_sha256 = self.content.sha256 is not None
-        return HashMismatch(
-            path=self.content.paths[0],
-            hub=self.source.hub,
-            kind="sha256" if by_sha256 else "git-sha1",
-            expected=(self.content.sha256 if by_sha256 else self.content.git_sha1) or "",
-            actual=(digest.sha256 if by_sha256 else digest.git_sha1) or "",
-        )
-
-    def _entry(self, path: str, size: int, digest: Digest, proof: Proof, waiting: Path) -> Entry:
-        return Entry(
-            path=path,
-            size_bytes=size,
-            sha256=digest.sha256,
-            git_sha1=digest.git_sha1,
-            mtime_ns=waiting.stat().st_mtime_ns,
-            proof=proof,
-            proof_from=None if proof == "none" else self.content.sources[0].hub,
-            source=self.source.hub,
-        )
