@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Make `.venv`, install this project into it, then run the tour or the tests.
+"""Make `.venv`, install this project into it, then run the tour, the tests or the benchmarks.
 
     python3 bootstrap.py tour     every feature shown on this machine alone
     python3 bootstrap.py test     the newcomer's check
+    python3 bootstrap.py bench    a short version of the benchmarks
 
 Words after the verb go on to the program it runs. Standard library only. Every Python since 3.5 can
 read this file far enough to say which Python is needed: hence quoted annotations and no f-strings.
@@ -32,11 +33,11 @@ PYTHON = str(BIN / ("python" + SUFFIX))
 BASE = sys.executable if Path(sys.prefix) != VENV else str(Path(sys.base_prefix, "bin", "python3"))
 OLDEST_PYTHON, OLDEST_PIP = (3, 10), (22, 3)  # the first pip that knows `--python`
 FAILED, USAGE, UNAVAILABLE, CANNOT_WRITE, INTERRUPTED, TERMINATED = 1, 2, 69, 73, 130, 143
-
 # Each verb: the extras it needs, and the program it ends in.
 VERBS = {
     "tour": ([], [str(BIN / ("internlm-setup" + SUFFIX)), "tour"]),
     "test": (["test"], [PYTHON, "-m", "pytest", "-m", "not full"]),
+    "bench": ([], [PYTHON, str(ROOT / "benchmarks" / "run.py"), "--short"]),
 }
 OUT_OF_REACH = re.compile(
     r"connection broken by|Max retries exceeded|(NewConnection|Connection|Proxy|SSL)Error|timed out"
@@ -123,8 +124,7 @@ class Pip:
     """A pip that installs into `.venv`, and whether it still reads the user's configuration."""
 
     def __init__(self) -> None:
-        self.isolated = False
-        self.words = [BASE, "-m", "pip"]
+        self.isolated, self.words = False, [BASE, "-m", "pip"]
 
     def is_new(self) -> bool:
         """Tell whether this pip runs and can install into another environment."""

@@ -81,7 +81,7 @@ def style(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, in the strict mode that pyproject.toml sets."""
     install(session, "-e", ".[test]", "nox[uv]")
-    session.run("mypy", "src", "tests", "bootstrap.py", "noxfile.py")
+    session.run("mypy", "src", "tests", "benchmarks", "bootstrap.py", "noxfile.py")
 
 
 @nox.session(python=MAIN)

@@ -144,7 +144,7 @@ def test_usage_names_the_verbs(toy: Checkout) -> None:
     """Without a verb there is one line of help, and nothing is made."""
     told = toy.run()
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == "usage: python3 bootstrap.py tour|test [...]\n"
+    assert told.stderr == "usage: python3 bootstrap.py tour|test|bench [...]\n"
     assert not (toy.root / ".venv").exists()
 
 
@@ -156,6 +156,14 @@ def test_first_run_installs_and_hands_over(toy: Checkout) -> None:
         "Making .venv",
         "Installing the project and what it needs",
     ]
+
+
+def test_bench_is_short_from_anywhere(toy: Checkout) -> None:
+    """The folder of the clone is found from wherever one is; words go on, and the exit code comes back."""
+    (toy.root / "benchmarks").mkdir()
+    (toy.root / "benchmarks" / "run.py").write_text("import sys\nprint(*sys.argv[1:])\nsys.exit(7)\n")
+    told = toy.run("bench", "kills", "--rounds", "2")
+    assert (told.returncode, told.stdout) == (7, "--short kills --rounds 2\n")
 
 
 @pytest.mark.skipif(WINDOWS, reason="needs sh")

@@ -43,7 +43,7 @@ def test_the_envelope_has_both_hashes(machine: Machine, hub: HubServer) -> None:
 @pytest.mark.parametrize("path", [SHARD, SMALL])
 def test_a_bit_flipped_once_heals(machine: Machine, hub: HubServer, model: Mapping[str, bytes], path: str) -> None:
     flip = hub.faults.add(Fault("flip", path, times=1))
-    result = machine.fetch(source="huggingface")
+    result = machine.fetch(source="huggingface", jobs=1)
     assert (machine.files(), hub.faults.struck(flip)) == (model, 1)
     assert result.received_bytes == sum(map(len, model.values())) + len(model[path])
 
@@ -54,7 +54,7 @@ def test_the_run_after_a_corrupt_one_fetches_the_corrupt_file_alone(
     hub.faults.add(Fault("flip", SHARD))
     assert machine.run("fetch", MODEL, "--source", "huggingface").code == 65
     hub.faults.clear()
-    assert machine.fetch(source="huggingface").received_bytes == len(model[SHARD])
+    assert machine.fetch(source="huggingface", jobs=1).received_bytes == len(model[SHARD])
     assert machine.files() == model
 
 

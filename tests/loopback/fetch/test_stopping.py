@@ -102,7 +102,7 @@ def test_begun_at_one_hub_continued_at_another(machine: Machine, slow: HubServer
     slow.faults.throttle()
     kept = journaled_bytes(machine.cwd / MODEL)
     assert kept > 0
-    result = machine.fetch(source="modelscope", to=Path(MODEL))
+    result = machine.fetch(source="modelscope", to=Path(MODEL), jobs=1)
     assert {p: b for p, b in machine.files().items() if p in model} == model
     (planned,) = machine.told(events.Planned)
     assert planned.present_bytes >= kept

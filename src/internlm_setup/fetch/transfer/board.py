@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -96,9 +97,13 @@ class Board:
         return None
 
     def _first(self, offer: Callable[[Assembly, float], Piece | None], now_s: float) -> Piece | None:
-        """Return the first piece that a content offers; one that waits to be asked again offers none."""
+        """Return the first piece that a content offers; one that waits to be asked again offers none.
+
+        How fast bytes come is a matter of the real time, whatever the clock that we wait by.
+        """
+        real_s = time.monotonic()
         for assembly in self._active:
-            piece = offer(assembly, now_s) if assembly.not_before_s <= now_s else None
+            piece = offer(assembly, real_s) if assembly.not_before_s <= now_s else None
             if piece is not None:
                 return piece
         return None

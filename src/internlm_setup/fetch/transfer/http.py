@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -33,7 +33,7 @@ FLOOR_WINDOW_S = 20.0
 
 @dataclass(eq=False)
 class Stream:
-    """An open answer. Iterate over it for blocks; `close` gives the connection back when the body was used up."""
+    """An open answer. Leaving it gives the connection back when the body was used up."""
 
     response: urllib3.BaseHTTPResponse
     host: str
@@ -42,6 +42,9 @@ class Stream:
     final: Location
     etag: str | None
     got_bytes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._floor = _Floor()
 
     def __enter__(self) -> Stream:  # noqa: PYI034  # Self needs Python 3.11
         return self
@@ -57,27 +60,22 @@ class Stream:
         else:
             self.response.close()
 
-    def blocks(self, cancelled: threading.Event) -> Iterator[bytes]:
-        """Yield blocks as they arrive, at most 1 MiB each, until the asked length.
+    def read(self, most_bytes: int | None, cancelled: threading.Event) -> bytes:
+        """Return what has arrived, at most 1 MiB of it; nothing at the end of the body, or when cancelled.
 
         Raises:
             Again: The server closed early, stalled, or fell below the floor speed.
         """
-        floor = _Floor()
-        while not cancelled.is_set():
-            left = BLOCK_BYTES if self.length_bytes is None else self.length_bytes - self.got_bytes
-            if left <= 0:
-                return
-            block = self._read(min(BLOCK_BYTES, left), cancelled)
-            if cancelled.is_set():
-                return
-            if not block:
-                if self.length_bytes is None:
-                    return
-                raise Again(_CLOSED_EARLY)
-            self.got_bytes += len(block)
-            yield block
-            floor.check(self.got_bytes)
+        self._floor.check(self.got_bytes)
+        limits = (BLOCK_BYTES, most_bytes, None if self.length_bytes is None else self.length_bytes - self.got_bytes)
+        most = min(limit for limit in limits if limit is not None)
+        block = self._read(most, cancelled) if most > 0 else b""
+        if cancelled.is_set():
+            return b""
+        if not block and most > 0 and self.length_bytes is not None:
+            raise Again(_CLOSED_EARLY)
+        self.got_bytes += len(block)
+        return block
 
     def _read(self, most_bytes: int, cancelled: threading.Event) -> bytes:
         """Return what is there, at least one byte; nothing at the end of the body."""

@@ -57,9 +57,9 @@ class Piece:
         return self.recorded == self.end
 
     @property
-    def left_bytes(self) -> int:
-        """How much is still to come; 0 where nobody knows."""
-        return 0 if self.end is None else self.end - self.at
+    def left_bytes(self) -> int | None:
+        """How much is still to come; None where nobody knows."""
+        return None if self.end is None else self.end - self.at
 
     def rate_bytes_per_s(self, now_s: float) -> float:
         """How fast it has come so far."""
@@ -71,9 +71,9 @@ def last_to_arrive(pieces: Iterable[Piece], now_s: float) -> Piece | None:
 
     A piece that was only just begun says nothing about its speed yet.
     """
-    known = [p for p in pieces if now_s - p.begun_s >= RELIEVE_AFTER_S and p.left_bytes >= LEAST_RELIEVED_BYTES]
-    waits_s = {p: p.left_bytes / max(p.rate_bytes_per_s(now_s), 1.0) for p in known}
-    last = max(known, key=waits_s.__getitem__, default=None)
+    begun = {p: p.left_bytes or 0 for p in pieces if now_s - p.begun_s >= RELIEVE_AFTER_S}
+    waits_s = {p: n / max(p.rate_bytes_per_s(now_s), 1.0) for p, n in begun.items() if n >= LEAST_RELIEVED_BYTES}
+    last = max(waits_s, key=waits_s.__getitem__, default=None)
     return last if last is not None and waits_s[last] >= RELIEVE_AFTER_S else None
 
 
@@ -83,5 +83,5 @@ def split_at(piece: Piece, fastest_bytes_per_s: float, now_s: float) -> int:
     A worker that would keep next to nothing keeps nothing: its connection is silent, or not worth waiting for.
     """
     rate = piece.rate_bytes_per_s(now_s)
-    kept = int(piece.left_bytes * rate / (rate + fastest_bytes_per_s)) if rate else 0
+    kept = int((piece.left_bytes or 0) * rate / (rate + fastest_bytes_per_s)) if rate else 0
     return piece.at + (kept if kept >= LEAST_KEPT_BYTES else 0)

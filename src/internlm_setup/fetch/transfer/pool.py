@@ -140,7 +140,7 @@ class _Pool:
             except NoRanges:
                 with self.board.lock:
                     assembly.one_stream()
-                    assembly.give_back(piece, self.options.clock.monotonic())
+                    assembly.give_back(piece, time.monotonic())
             except Again as error:
                 self._retry(piece, error)
             except SetupError as error:
@@ -149,7 +149,7 @@ class _Pool:
                 self.board.fail(assembly, error)
             else:
                 with self.board.lock:
-                    assembly.give_back(piece, self.options.clock.monotonic())
+                    assembly.give_back(piece, time.monotonic())
             if self.board.claim(assembly):
                 self._hash(assembly)
             self.board.settle(assembly)
@@ -181,7 +181,7 @@ class _Pool:
         """Write what arrives, and journal it in steps: by size on a fast line, by time on a slow one."""
         clock, cancelled, assembly = self.options.clock, self.board.cancelled, piece.assembly
         recorded_s = clock.monotonic()
-        for block in stream.blocks(cancelled):
+        while not piece.done and (block := stream.read(piece.left_bytes, cancelled)):
             self.options.limit.take(len(block), cancelled)
             fresh = assembly.store_block(piece, block)
             alive = piece.at - piece.start >= PROGRESS_BYTES or piece.done
@@ -190,8 +190,6 @@ class _Pool:
             if piece.at - piece.recorded >= RECORD_BYTES or now_s - recorded_s >= RECORD_EVERY_S:
                 self._record(piece)
                 recorded_s = now_s
-            if piece.done:  # perhaps sooner than asked for: others may have taken the rest
-                return
 
     def _compare_tag(self, assembly: Assembly, etag: str | None) -> None:
         """Without a published hash, only the server's tag tells that the file was replaced under way.
@@ -227,7 +225,7 @@ class _Pool:
             self.board.pause(asked_s)
         with self.board.lock:
             lost = len(assembly.small or b"")
-            assembly.give_back(piece, clock.monotonic())
+            assembly.give_back(piece, time.monotonic())
             if assembly.finished or assembly.complete:  # others took what was left of it
                 return
             assembly.forget()
