@@ -2,7 +2,8 @@
 """Write the generated pages of `docs/reference` from the code; with `--check`, only say which are stale.
 
 What is here is read from the installed package: the real `--help` of every command, every error class, every setting,
-every model. Nothing is listed by hand, so a new command or error appears by itself.
+every model; and from the rows that the fault tests run. Nothing is listed by hand, so a new command or error appears by
+itself.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from internlm_setup.core.text import LANGUAGES, Language, Text
 from internlm_setup.fetch.catalog import load_catalog
 
 PROGRAM = "internlm-setup"
+TITLES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "openxlab": "OpenXLab"}
 COLUMNS = "100"  # the widest that help is drawn
 REFERENCE = Path(__file__).parent / "reference"
 MARK = "<!-- Written by docs/generate.py from the code. Do not edit: `nox -s docs -- write`. -->"
@@ -77,6 +79,51 @@ COMMANDS_HEAD = Text(
     zh="# 命令\n\n每条命令的帮助，与 `--help` 的输出一致。\n`--lang`、`--json`、`-q`、`-v` 可以写在命令之前或之后。",
 )
 COMMANDS_TABLE = Text(en="| Command | What it does |", zh="| 命令 | 作用 |")
+
+
+FAULTS_HEAD = Text(
+    en="# When a server misbehaves\n\n"
+    "What a fetch comes to, for each way in which a server, a CDN, a proxy or a log-in page misbehaves, at each hub.\n"
+    "The tests make the playground do each of these and read the same rows, so the page is what was observed.\n"
+    "They also check that nothing wrong gets a final name, and that the next run fetches only what is missing.\n\n"
+    "A cell holds [exit codes](exit-codes.md): when it happens once or twice · when it never ends, from the first byte "
+    "· when it never ends, after a first piece has come.\n"
+    "0: the model arrives, verified; 0†: a file of it is named as unverified. 75: something is kept. 69: nothing came. "
+    "`–`: the hub cannot do this, or no run can come so far.",
+    zh="# 服务器行为异常时\n\n"
+    "服务器、CDN、代理或登录页面的每一种异常行为，在每个平台上各会导致怎样的下载结果。\n"
+    "测试让 playground 逐一做出这些行为，并读取相同的行，因此本页就是实际观察到的结果。\n"
+    "测试还会检查：错误内容绝不会得到正式文件名，下一次运行只下载缺少的部分。\n\n"
+    "单元格中是[退出码](exit-codes.md)：出现一两次时 · 从第一个字节起一直如此时 · 第一块到达之后一直如此时。\n"
+    "0：模型到达并通过校验；0†：其中有文件被列为未校验。75：已保留部分内容。69：什么也没有收到。`–`：该平台不会这样，或运行不会到达这一步。",
+)
+FAULTS_PARTS = (
+    Text(en="## In the list of files", zh="## 在文件列表中"),
+    Text(en="## In the files", zh="## 在文件中"),
+)
+FAULTS_COLUMNS = Text(
+    en="| The server | {hubs} | Errors |",
+    zh="| 服务器的行为 | {hubs} | 错误 |",
+)
+FAULTS_NOTES = Text(
+    en="OpenXLab publishes no hash.\n"
+    "A wrong bit there arrives, and the file is named as unverified unless another hub's hash vouches for it; "
+    "another `ETag` is the only sign that a file was replaced.\n"
+    "Its addresses carry no sizes, so each is asked for its first byte: what is wrong with the files from the first "
+    "byte on is met there, and ends the run as a hub that cannot be reached.\n\n"
+    "A disk that fills up meanwhile ends the run with 73; the same command goes on when there is room.",
+    zh="OpenXLab 不公布哈希值。\n"
+    "那里出错的一位会照样到达，除非其他平台的哈希值能够证明，否则该文件会被列为未校验；"
+    "`ETag` 变化是文件被替换的唯一迹象。\n"
+    "它的地址不带大小，因此会先请求每个文件的第一个字节：从第一个字节起就有的问题在那里出现，并以无法连接平台结束运行。\n\n"
+    "运行期间磁盘写满时以 73 结束；腾出空间后，同一条命令继续下载。",
+)
+ASKING = {
+    "seconds": Text(en=", `Retry-After` in seconds", zh="，`Retry-After` 为秒数"),
+    "date": Text(en=", `Retry-After` as a date", zh="，`Retry-After` 为日期"),
+    "ratelimit": Text(en=", `RateLimit` alone", zh="，只有 `RateLimit`"),
+    "nothing": Text(en=" without a word on how long", zh="，没有说明等待多久"),
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -246,6 +293,40 @@ def models_page() -> str:
     return _page(head, *sections)
 
 
+def faults_page(language: Language) -> str:
+    """Return the page of outcomes in one language, from the rows that the tests run."""
+    sys.path.insert(0, str(REFERENCE.parents[1] / "tests"))
+    from outcomes import CASES, HUBS
+
+    titles = " | ".join(TITLES[hub] for hub in HUBS)
+    head = FAULTS_COLUMNS.of(language, {"hubs": titles}) + "\n" + "|---" * (len(HUBS) + 2) + "|"
+    parts = []
+    for part, of_listing in zip(FAULTS_PARTS, (True, False), strict=True):
+        rows = [_fault_row(case, language) for case in CASES if case.of_listing == of_listing]
+        parts.append("\n".join([part.of(language), "", head, *rows]))
+    return _page(FAULTS_HEAD.of(language), *parts, FAULTS_NOTES.of(language))
+
+
+def _fault_row(case: Any, language: Language) -> str:
+    from internlm_setup.playground.hub import KINDS
+    from outcomes import HUBS, at
+
+    fault = case.fault
+    label = str(fault.status) if fault.kind == "server-error" else KINDS[fault.kind].does.of(language)
+    label += ASKING[fault.asking].of(language) if fault.kind == "rate-limit" else ""
+    ends = [case.briefly, case.always] + ([] if case.of_listing else [case.later])
+    cells = [" · ".join(_fault_end(at(each, hub)) for each in ends) for hub in HUBS]
+    found = {code for e in ends for hub in HUBS if (end := at(e, hub)) and end.exit_code for code in end.codes}
+    codes = ", ".join(f"[`{code}`](errors.md#{_anchor(code)})" for code in sorted(found))
+    return f"| {label} | {' | '.join(cells)} | {codes} |"
+
+
+def _fault_end(end: Any) -> str:
+    if end is None:
+        return "–"
+    return f"{end.exit_code}{'†' if end.codes and not end.exit_code else ''}"
+
+
 def _page(*blocks: str) -> str:
     return "\n\n".join([MARK, *blocks]) + "\n"
 
@@ -269,6 +350,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.zh-CN.md": lambda: commands_page("zh"),
     "errors.md": errors_page,
     "exit-codes.md": exit_codes_page,
+    "faults.md": lambda: faults_page("en"),
+    "faults.zh-CN.md": lambda: faults_page("zh"),
     "settings.md": settings_page,
     "models.md": models_page,
 }

@@ -7,6 +7,7 @@ plain bytes to a server on loopback. Any other host gets 502: nothing leaves thi
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import socket
 import ssl
 import threading
@@ -29,7 +30,7 @@ def write_certificate(folder: Path, hosts: tuple[str, ...]) -> tuple[Path, Path]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     now = dt.datetime.now(dt.timezone.utc)
     day = dt.timedelta(days=1)
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+    names = x509.SubjectAlternativeName([_name(host) for host in hosts])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -52,6 +53,13 @@ def write_certificate(folder: Path, hosts: tuple[str, ...]) -> tuple[Path, Path]
         )
     )
     return certificate_file, key_file
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 class TlsProxy:

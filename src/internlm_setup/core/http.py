@@ -9,25 +9,30 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.files import write_atomically
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
 from internlm_setup.core.text import Text, without_password
+from internlm_setup.core.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import urllib3
 
-ANSWER_PATIENCE_S = 10.0
+ANSWER_PATIENCE_S = 10.0  # between two bytes
+HEAD_PATIENCE = 2  # times that, for a whole head
+WHOLE_PATIENCE = 12  # times that, for a whole small answer
 TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
+_WATCHDOG = Watchdog()
 
 
 @dataclass(eq=False)
@@ -194,21 +199,17 @@ class Network:
         import urllib3
 
         timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S, read=ANSWER_PATIENCE_S)
+        ways: Any = {"maxsize": connections, "timeout": timeout, "retries": False, "ssl_context": self.ssl_context()}
         proxy = self.proxy_for(url)
         if proxy is None:
-            return urllib3.PoolManager(
-                maxsize=connections, timeout=timeout, retries=False, ssl_context=self.ssl_context()
-            )
-        login = urlsplit(proxy)
-        auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
-        return urllib3.ProxyManager(
-            proxy,
-            maxsize=connections,
-            timeout=timeout,
-            retries=False,
-            ssl_context=self.ssl_context(),
-            proxy_headers=urllib3.make_headers(proxy_basic_auth=auth) if auth else None,
-        )
+            manager = urllib3.PoolManager(**ways)
+        else:
+            login = urlsplit(proxy)
+            auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
+            signed = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
+            manager = urllib3.ProxyManager(proxy, proxy_headers=signed, **ways)
+        manager.pool_classes_by_scheme = _watched_pools()
+        return manager
 
     def request(
         self,
@@ -219,7 +220,7 @@ class Network:
         body: bytes | None = None,
         most_bytes: int = 32 << 20,
     ) -> Answer:
-        """Send one small request and read its answer whole; redirects are not followed.
+        """Send one small request and read its answer, at most `most_bytes` of it; redirects are not followed.
 
         Raises:
             Unreachable: With the host and the cause.
@@ -228,16 +229,46 @@ class Network:
 
         host = urlsplit(url).hostname or ""
         sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
+        manager = self.pool(url, 1)
+        give_up_s = time.monotonic() + WHOLE_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
         try:
-            response = self.pool(url, 1).request(
-                method, url, headers=sent, body=body, redirect=False, preload_content=False
-            )
-            data = response.read(most_bytes)
+            response = manager.request(method, url, headers=sent, body=body, redirect=False, preload_content=False)
+            data = _read(response, most_bytes, give_up_s)
             response.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause, detail = diagnose(error) or ("closed", str(error))
             raise unreachable(host, cause, detail) from error
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
+
+
+@lru_cache(maxsize=1)
+def _watched_pools() -> dict[str, Any]:
+    """Return urllib3's pools with connections whose answer's head must come whole within `HEAD_PATIENCE`."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+    def watched(base: Any) -> Any:
+        class Connection(base.ConnectionCls):  # type: ignore[misc]
+            def getresponse(self) -> Any:
+                if self.sock is None:
+                    return super().getresponse()
+                patience_s = getattr(self.timeout, "read_timeout", self.timeout) or ANSWER_PATIENCE_S
+                with _WATCHDOG.watching(self.sock, HEAD_PATIENCE * patience_s):
+                    return super().getresponse()
+
+        return type(base.__name__, (base,), {"ConnectionCls": Connection})
+
+    return {"http": watched(HTTPConnectionPool), "https": watched(HTTPSConnectionPool)}
+
+
+def _read(response: Any, most_bytes: int, give_up_s: float) -> bytes:
+    """Read a small answer as it comes, so that one that drips for ever is left."""
+    read = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
+    data = bytearray()
+    while len(data) < most_bytes and (block := read(min(65536, most_bytes - len(data)))):
+        data += block
+        if time.monotonic() > give_up_s:
+            raise TimeoutError("no whole answer in time")
+    return bytes(data)
 
 
 def _bypasses(rule: str, host: str, port: int) -> bool:

@@ -30,6 +30,7 @@ CAUSES = {
     "time-out": Text(en="no answer in time (time-out)", zh="连接超时，没有应答"),
     "no-route": Text(en="there is no network route to it", zh="没有到达它的网络路由"),
     "tls": Text(en="its TLS certificate was not accepted", zh="它的 TLS 证书不被信任"),
+    "tls-failed": Text(en="the TLS connection failed", zh="TLS 连接失败"),
     "proxy": Text(en="the proxy in the environment failed", zh="环境变量中的代理不可用"),
     "closed": Text(en="the connection was closed before an answer", zh="连接在应答之前被关闭"),
 }
@@ -97,7 +98,8 @@ def _plain_cause(error: BaseException) -> tuple[str, str] | None:
     """Name an exception that says by itself what happened, whatever it was wrapped in."""
     name = type(error).__name__
     if isinstance(error, ssl.SSLError) and not isinstance(error, _HUNG_UP):
-        return "tls", str(getattr(error, "verify_message", None) or error.reason or "")
+        cause_id = "tls" if isinstance(error, ssl.SSLCertVerificationError) else "tls-failed"
+        return cause_id, str(getattr(error, "verify_message", None) or error.reason or "")
     if "ProxyError" in name:
         return "proxy", ""
     if isinstance(error, socket.gaierror) or name == "NameResolutionError":

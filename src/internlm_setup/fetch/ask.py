@@ -35,7 +35,7 @@ class Question:
 
 
 def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:
-    """Ask one hub for a snapshot; a busy hub is asked again, an unreachable one is not.
+    """Ask one hub for a snapshot, again when it is busy or hangs up; one that cannot be reached is not asked again.
 
     Raises:
         SetupError: Whatever the hub says; HubUnreachable names host, cause and the next command; HostileListing.
@@ -47,6 +47,11 @@ def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:
         try:
             snapshot = hub.snapshot(question.repo, question.revision)
         except Unreachable as error:
+            if error.cause_id == "closed" and attempt < MOST_TRIES:
+                wait_s = backoff_s(attempt)
+                tell(events.Retrying(hub.title, error.cause, wait_s))
+                clock.wait(wait_s, threading.Event())
+                continue
             cause = Text(en="{c}{d}", zh="{c}{d}").fill(c=error.cause, d=error.detail)
             raise HubUnreachable(hub.title, error.host or host, cause, question.instead) from error
         except HubBusy as error:

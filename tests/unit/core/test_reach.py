@@ -134,7 +134,7 @@ def test_no_tls_there(ask: Ask) -> None:
     with listening() as server:
         found = diagnose(failure(ask, server.https))
     assert found is not None
-    assert found[0] == "tls"
+    assert found[0] == "tls-failed"
 
 
 @everyone

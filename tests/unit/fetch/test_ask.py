@@ -46,6 +46,18 @@ def test_unreachable_is_not_asked_again() -> None:
     assert "`internlm-setup fetch model --source two`" in (caught.value.next_step("zh") or "")
 
 
+def test_a_hub_that_hangs_up_is_asked_again() -> None:
+    """A connection that breaks off may hold the next time; one that always breaks off is the end."""
+    hung_up = unreachable("one.test", "closed")
+    told = list[events.Event]()
+    assert ask(question(FakeHub([hung_up, hung_up, GOOD])), told.append, StillClock()) is GOOD
+    assert [e.reason for e in told if isinstance(e, events.Retrying)] == [hung_up.cause] * 2
+    always = FakeHub([hung_up])
+    with pytest.raises(HubUnreachable):
+        ask(question(always), events.ignore, StillClock())
+    assert len(always.asked) == MOST_TRIES
+
+
 def test_unreachable_without_a_host() -> None:
     """Where the failure does not know its host, the hub's own is named."""
     with pytest.raises(HubUnreachable) as caught:

@@ -1,8 +1,8 @@
 """Hugging Face, through `huggingface_hub`: names to a snapshot pinned by its commit; a file to its resolve URL.
 
 The SDK asks and parses; patience, retries and the trust store are ours. Its shared HTTP client is replaced while we
-list, by one that sends the token to the endpoint's origin only (`Link: next` may point elsewhere) and raises our
-errors instead of retrying and logging on its own.
+list, by one whose requests a courier carries: it sends the token to the endpoint's origin only (`Link: next` may point
+elsewhere) and raises our errors, so that the SDK neither retries nor logs on its own.
 
 Source:
     huggingface_hub 2.4.0 (also spoken: 1.x); protocol notes read 2026-10.
@@ -21,19 +21,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from internlm_setup.core import child
+from internlm_setup.core.courier import Courier
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.http import Network, origin_of
-from internlm_setup.core.reach import diagnose, unreachable
-from internlm_setup.core.retry import TRY_LATER, Busy
+from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
 from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "Hugging Face"
 LOGIN = "`hf auth login` (or HF_TOKEN)"
-TIMEOUT_S = 15.0
 LISTING_PATIENCE_S = 120.0
 MOST_ENTRIES = 200_000
+_OF_THE_WIRE = {"content-encoding", "transfer-encoding", "content-length"}  # undone already
 VENDOR_PATIENCE_S = 300.0
 _CLIENT_LOCK = threading.Lock()
 
@@ -67,7 +67,7 @@ class HuggingFace:
 
         api = HfApi(endpoint=self.endpoint, library_name="internlm-setup")
         with self._listening(), self._naming(repo, revision):
-            info = api.model_info(repo, revision=revision, timeout=TIMEOUT_S)
+            info = api.model_info(repo, revision=revision)
             commit = info.sha or revision
             tree = api.list_repo_tree(repo, recursive=True, revision=commit)
             files = tuple(_remote_file(e) for e in islice(tree, MOST_ENTRIES) if isinstance(e, RepoFile))
@@ -139,7 +139,8 @@ class HuggingFace:
         with _CLIENT_LOCK:
             before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
             library = getattr(_http, "httpx2", None) or getattr(_http, "httpx")  # noqa: B009  # whichever it is built on
-            client = _client(library.Client, self._origin, self._network)
+            give_up_s = time.monotonic() + LISTING_PATIENCE_S
+            client = _client(library, Courier(self._network, self._origin, give_up_s))
             set_client_factory(lambda: client)
             try:
                 yield
@@ -180,33 +181,18 @@ class HuggingFace:
         return errors.BadAnswer(TITLE, self._host, f"HTTP {status}")
 
 
-def _client(base: Any, origin: str, network: Network) -> Any:
-    """Make an HTTP client of the SDK's own library (httpx or httpx2) that keeps the token at home."""
-    give_up_s = time.monotonic() + LISTING_PATIENCE_S
+def _client(library: Any, courier: Courier) -> Any:
+    """Make a client of the SDK's own library (httpx or httpx2) whose requests our courier carries."""
 
-    class Client(base):  # type: ignore[misc]
-        def send(self, request: Any, **kwargs: Any) -> Any:
-            host = request.url.host
-            if time.monotonic() > give_up_s:
-                raise unreachable(host, "time-out")
-            request.headers["User-Agent"] = f"{network.user_agent} {request.headers.get('User-Agent', '')}"
-            if origin_of(str(request.url)) != origin:
-                for name in ("Authorization", "Cookie"):
-                    request.headers.pop(name, None)
-            try:
-                response = super().send(request, **kwargs)
-            except Exception as error:
-                cause, detail = diagnose(error) or ("closed", str(error))
-                raise unreachable(host, cause, detail) from error
-            if response.status_code in TRY_LATER:
-                headers = {k.lower(): v for k, v in response.headers.items()}
-                raise Busy(response.status_code, headers, time.time())
-            return response
+    class Transport(library.BaseTransport):  # type: ignore[misc]
+        def handle_request(self, request: Any) -> Any:
+            agent = f"{courier.network.user_agent} {request.headers.get('User-Agent', '')}"
+            headers = {**request.headers, "user-agent": agent}
+            answer = courier.carry(request.method, str(request.url), headers, request.read() or None)
+            told = {k: v for k, v in answer.headers.items() if k not in _OF_THE_WIRE}
+            return library.Response(answer.status, headers=told, content=answer.body)
 
-    # The environment's proxies are read by us: the library would set up even those that it never uses.
-    proxy = network.proxy_for(origin)
-    trust = network.ssl_context()
-    return Client(verify=trust, trust_env=False, proxy=proxy, follow_redirects=True, timeout=TIMEOUT_S)
+    return library.Client(transport=Transport(), follow_redirects=True)
 
 
 def _obtain(repo: str, commit: str, endpoint: str, to: str, paths: list[str] | None, agent: str) -> None:

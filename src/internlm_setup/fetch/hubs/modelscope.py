@@ -1,7 +1,7 @@
 """ModelScope, through `modelscope_hub.HubApi`: names to a snapshot pinned by its files; a file to its download URL.
 
 The SDK knows the paths, the headers and the walk around the listing's limit of 3000 entries; patience, retries and the
-trust store are ours: its sessions get an adapter that raises our errors, and keeps the token at the endpoint's origin.
+trust store are ours: a courier carries its sessions' requests, and keeps the token at the endpoint's origin.
 
 Source:
     modelscope-hub 0.5.1; protocol notes read 2026-10.
@@ -9,28 +9,26 @@ Source:
 
 from __future__ import annotations
 
-import math
+import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from internlm_setup.core import child
+from internlm_setup.core.courier import Courier
 from internlm_setup.core.http import Network, origin_of
-from internlm_setup.core.reach import Unreachable, diagnose, unreachable
-from internlm_setup.core.retry import TRY_LATER, Busy
+from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
 from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "ModelScope"
 LOGIN = "`modelscope login` (or MODELSCOPE_API_TOKEN)"
-TIMEOUT_S = 15.0
 LISTING_PATIENCE_S = 120.0
 VENDOR_PATIENCE_S = 300.0
 A_YEAR_S = 365 * 24 * 3600
@@ -49,7 +47,7 @@ class ModelScope:
         self.endpoint = (address if "://" in address else f"https://{address}").rstrip("/")
         self._network = network
         self._origin = origin_of(self.endpoint)
-        self._listing = _Listing()
+        self._courier = Courier(network, self._origin)
         self._host = urlsplit(self.endpoint).hostname or ""
         self._config_dir = Path(env.get("MODELSCOPE_HOME") or home / ".modelscope")
         self._token = env.get("MODELSCOPE_API_TOKEN")
@@ -67,7 +65,7 @@ class ModelScope:
         # Made here, so that the SDK does not write an install identifier into the home folder and send it along.
         agent = f"modelscope_hub/{__version__}; {self._network.user_agent}"
         api._legacy = LegacyClient(config.token, self.endpoint, user_agent=agent)
-        adapter = _adapter(self._origin, self._network, self._listing)
+        adapter = _adapter(self._courier)
         for session in (api.legacy._session, api.legacy._read_session):
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -81,7 +79,7 @@ class ModelScope:
                 BadAnswer.
         """
         self._network.knock(self.endpoint)
-        self._listing.give_up_s = time.monotonic() + LISTING_PATIENCE_S
+        self._courier.give_up_s = time.monotonic() + LISTING_PATIENCE_S
         with self._naming(repo):
             entries = self._api.legacy.list_repo_files(repo, "model", revision=revision, recursive=True)
             files = tuple(_remote_file(e) for e in entries if e.get("Type") != "tree")
@@ -151,51 +149,31 @@ class ModelScope:
             raise errors.BadAnswer(TITLE, self._host, str(error)[:200]) from error
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
-        except OSError as error:  # requests' own, when an answer breaks off while the SDK reads it
-            raise _unreachable(error, self._host) from error
 
 
-def _unreachable(error: Exception, host: str) -> Unreachable:
-    cause, detail = diagnose(error) or ("closed", str(error))
-    return unreachable(host, cause, detail)
+def _adapter(courier: Courier) -> Any:
+    """Make the transport under the SDK's sessions: our courier carries their requests."""
+    from requests import Response
+    from requests.adapters import BaseAdapter
 
-
-@dataclass
-class _Listing:
-    """When to give up on a listing, however many requests it takes."""
-
-    give_up_s: float = math.inf
-
-
-def _adapter(origin: str, network: Network, listing: _Listing) -> Any:
-    """Make the transport under the SDK's sessions: our trust store, our patience, our errors, no token abroad."""
-    from requests.adapters import HTTPAdapter
-
-    base: Any = HTTPAdapter
+    base: Any = BaseAdapter
 
     class Adapter(base):  # type: ignore[misc]
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
-            return super().init_poolmanager(*args, ssl_context=network.ssl_context(), **kwargs)
-
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-            return super().proxy_manager_for(*args, ssl_context=network.ssl_context(), **kwargs)
-
-        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-            if time.monotonic() > listing.give_up_s:
-                raise unreachable(urlsplit(request.url).hostname or "", "time-out")
-            if origin_of(request.url) != origin:
-                for name in ("Authorization", "Cookie"):
-                    request.headers.pop(name, None)
-            try:
-                response = super().send(request, *args, **{**kwargs, "timeout": TIMEOUT_S})
-            except Exception as error:
-                raise _unreachable(error, urlsplit(request.url).hostname or "") from error
-            if response.status_code in TRY_LATER:
-                headers = {k.lower(): v for k, v in response.headers.items()}
-                raise Busy(response.status_code, headers, time.time())
+        def send(self, request: Any, **_: Any) -> Any:
+            body = request.body.encode() if isinstance(request.body, str) else request.body
+            answer = courier.carry(request.method, request.url, request.headers, body)
+            response: Any = Response()
+            response.status_code, response.url, response.request = answer.status, request.url, request
+            response.headers.update(answer.headers)
+            response.encoding = "utf-8"
+            response.raw = io.BytesIO(answer.body)
+            response._content, response._content_consumed = answer.body, True
             return response
 
-    return Adapter(max_retries=0)
+        def close(self) -> None:
+            pass
+
+    return Adapter()
 
 
 def _obtain(

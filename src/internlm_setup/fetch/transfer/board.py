@@ -148,11 +148,11 @@ class Board:
                 self._to_hash.append(assembly)
                 self._hashing.notify()
 
-    def count(self, assembly: Assembly, count_bytes: int, fresh_bytes: int) -> None:
-        """Note bytes that came; new ones that stay prove that the source is alive."""
+    def count(self, assembly: Assembly, count_bytes: int, fresh_bytes: int, *, alive: bool = True) -> None:
+        """Note bytes that came; new ones that stay, and not too few of them, prove that the source is `alive`."""
         with self.lock:
             self.received_bytes += count_bytes
-            if fresh_bytes and assembly.keeps_pieces:
+            if fresh_bytes and alive and assembly.keeps_pieces:
                 assembly.failures = 0
                 self._dead_in_a_row = 0
         if fresh_bytes:

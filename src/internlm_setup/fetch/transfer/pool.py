@@ -21,7 +21,7 @@ from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.growth import Growth
-from internlm_setup.fetch.transfer.http import Fetcher, Stream
+from internlm_setup.fetch.transfer.http import FLOOR_BYTES_PER_S, FLOOR_WINDOW_S, Fetcher, Stream
 from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
@@ -29,6 +29,7 @@ from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.verify import WrongPiece
 
 RECORD_BYTES = 256 << 10
+PROGRESS_BYTES = int(FLOOR_BYTES_PER_S * FLOOR_WINDOW_S)  # a connection that brings less before it fails is no progress
 RECORD_EVERY_S = 0.05
 MOST_FAILURES = 5
 LONGEST_ASKED_WAIT_S = 120.0
@@ -152,7 +153,10 @@ class _Pool:
             raise Again(error.cause) from error
         except HubBusy as error:
             raise Again(STATUS.fill(status=error.status), wait_s=error.wait_s) from error
-        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, piece.end, content.size_bytes)
+        end = piece.end
+        if end is not None and end <= piece.start < (content.size_bytes or 0):  # others took it all in the meantime
+            return
+        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, end, content.size_bytes)
         cancelled = self.board.cancelled
         with self.fetcher.open(location, wanted) as stream:
             assembly.learned(stream.final)
@@ -170,7 +174,8 @@ class _Pool:
         while not piece.done and (block := stream.read(piece.left_bytes, cancelled)):
             self.options.limit.take(len(block), cancelled)
             fresh = assembly.store_block(piece, block)
-            self.board.count(assembly, len(block), fresh)
+            alive = piece.at - piece.start >= PROGRESS_BYTES or piece.done
+            self.board.count(assembly, len(block), fresh, alive=alive)
             now_s = clock.monotonic()
             if piece.at - piece.recorded >= RECORD_BYTES or now_s - recorded_s >= RECORD_EVERY_S:
                 self._record(piece)

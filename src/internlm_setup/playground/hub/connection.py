@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +15,14 @@ from urllib.parse import unquote, urlsplit
 from internlm_setup.playground.hub.faults import Faults, Pace
 from internlm_setup.playground.hub.log import Request, RequestLog
 from internlm_setup.playground.hub.message import Call, Origin, Reply, Span, read_call
+from internlm_setup.playground.hub.tls import NO_LINGER, send_noise
 
 BLOCK_BYTES = 1 << 20
 _PACED_BLOCKS_PER_S = 20
-_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+_STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
+_NO_HTTP = b"SSH-2.0-OpenSSH_9.6\r\n"
+_BIG_HEADER = b"Set-Cookie: portal=" + b"x" * (256 << 10) + b"\r\n"
+_BETWEEN_DRIPS_S = 0.05
 
 
 class Connection:
@@ -66,8 +68,8 @@ class Connection:
 
     def _send(self, call: Call, reply: Reply) -> bool:
         delivery = reply.delivery
-        if delivery.silent:
-            return self._wait_for_hang_up()
+        if delivery.head != "right":
+            return self._send_odd_head(reply)
         head = _head(reply)
         if call.method == "HEAD":
             self._client.sendall(head)
@@ -78,6 +80,35 @@ class Connection:
             return True
         self._client.sendall(head)
         return self._send_body(reply) and self._end(reply)
+
+    def _send_odd_head(self, reply: Reply) -> bool:
+        """Send what is no head, or none; never a body."""
+        match reply.delivery.head:
+            case "reset":
+                return self._reset()
+            case "noise":
+                self._client.sendall(_NO_HTTP)
+            case "big":
+                self._client.sendall(_STATUS_LINE + _BIG_HEADER + b"\r\n")
+            case "drip":
+                self._client.sendall(_STATUS_LINE)
+                return self._repeat(b"X-", b"x")
+            case "continues":
+                return self._repeat(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+            case "none" | "right":
+                return self._wait_for_hang_up()
+        return False
+
+    def _repeat(self, first: bytes, again: bytes) -> bool:
+        """Send a little now and then, until the client has had enough or the server is closed."""
+        self._client.sendall(first)
+        while not self._closing.wait(_BETWEEN_DRIPS_S):
+            self._client.sendall(again)
+        return False
+
+    def _reset(self) -> bool:
+        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        return False
 
     def _send_body(self, reply: Reply) -> bool:
         delivery = reply.delivery
@@ -119,7 +150,9 @@ class Connection:
             case "stall":
                 return self._wait_for_hang_up()
             case "reset":
-                self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                return self._reset()
+            case "noise":
+                send_noise(self._client)
                 return False
             case "endless":
                 return self._send_zeros()

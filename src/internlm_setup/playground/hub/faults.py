@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from internlm_setup.playground.hub.message import Call, Reply
+from internlm_setup.playground.hub.message import Call, Greeting, Origin, Reply
 from internlm_setup.playground.hub.misbehaviour import KINDS, Fault, Scene
 
 
@@ -88,9 +88,14 @@ class Faults:
                 reply = self._strike(armed, call, reply)
         return reply
 
+    def greeting(self, origin: Origin) -> Greeting:
+        """Return how the next TLS handshake at this server goes."""
+        hello = Call(origin, "", "", (), {}, {})
+        return self.spoil(hello, Reply(stage="greeting")).delivery.greeting
+
     def _strike(self, armed: _Armed, call: Call, reply: Reply) -> Reply:
         fault = armed.fault
-        if not _fits(fault, reply) or (fault.times is not None and armed.struck >= fault.times):
+        if not _fits(fault, call, reply) or (fault.times is not None and armed.struck >= fault.times):
             return reply
         spoilt = KINDS[fault.kind].change(reply, Scene(call, fault, self.other_url))
         if spoilt is None:
@@ -102,6 +107,7 @@ class Faults:
         return spoilt.about(reply.hub, reply.stage, reply.path)
 
 
-def _fits(fault: Fault, reply: Reply) -> bool:
+def _fits(fault: Fault, call: Call, reply: Reply) -> bool:
     where = fault.where if fault.where is not None else KINDS[fault.kind].where
-    return reply.stage in where and fault.hub in {"*", reply.hub} and fnmatchcase(reply.path, fault.files)
+    here = fault.origins is None or call.origin in fault.origins
+    return here and reply.stage in where and fault.hub in {"*", reply.hub} and fnmatchcase(reply.path, fault.files)

@@ -14,10 +14,12 @@ from typing import BinaryIO, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 Origin = Literal["hub", "cdn", "other"]
-Stage = Literal["listing", "file", "content", "other"]
-"""What a reply is for: a list of files, a file at the hub, its bytes at the CDN, anything else."""
+Stage = Literal["listing", "file", "content", "other", "greeting"]
+"""What a reply is for: a list of files, a file at the hub, its bytes at the CDN, anything else; or a TLS handshake."""
 
-Ending = Literal["keep", "close", "reset", "stall", "endless"]
+Ending = Literal["keep", "close", "reset", "stall", "endless", "noise"]
+Head = Literal["right", "none", "reset", "noise", "big", "drip", "continues"]
+Greeting = Literal["right", "alert", "reset"]
 _LONGEST_LINE_BYTES = 65536
 
 
@@ -70,7 +72,8 @@ class Delivery:
     ending: Ending = "keep"
     bytes_per_s: float | None = None
     chunked: bool = False
-    silent: bool = False
+    head: Head = "right"
+    greeting: Greeting = "right"
 
 
 @dataclass(frozen=True, slots=True)

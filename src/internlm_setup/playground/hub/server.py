@@ -7,6 +7,7 @@ third origin are other ports, and so other origins, which no token may reach.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from internlm_setup.playground.hub.log import RequestLog
 from internlm_setup.playground.hub.message import Call, Origin, Reply, text_reply
 from internlm_setup.playground.hub.openxlab import OpenXLab
 from internlm_setup.playground.hub.repository import Repository
+from internlm_setup.playground.hub.tls import greet
 
 _HOST = "127.0.0.1"
 _BACKLOG = 256
@@ -28,8 +30,11 @@ _BACKLOG = 256
 class Listener:
     """One listening socket on a free port of loopback, and the connections it has accepted."""
 
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, serve: Callable[[socket.socket], None], greeting: Callable[[socket.socket], socket.socket | None]
+    ) -> None:
         self._serve = serve
+        self._greeting = greeting
         self._lock = threading.Lock()
         self._closing = False
         self._clients: set[socket.socket] = set()
@@ -57,13 +62,18 @@ class Listener:
                 client, _ = self._socket.accept()
             except OSError:
                 return
-            with self._lock:
-                self._clients.add(client)
             threading.Thread(target=self._run, args=(client,), daemon=True).start()
 
-    def _run(self, client: socket.socket) -> None:
+    def _run(self, plain: socket.socket) -> None:
+        client = self._greeting(plain)
+        if client is None:
+            plain.close()
+            return
+        with self._lock:
+            self._clients.add(client)
         try:
-            self._serve(client)
+            if not self._closing:
+                self._serve(client)
         finally:
             with self._lock:
                 self._clients.discard(client)
@@ -79,6 +89,8 @@ class HubServer:
         with HubServer([Repository({"huggingface": "internlm/x"}, folder)]) as hub:
             subprocess.run(["hf", "download", "internlm/x"], env=os.environ | hub.environment())
 
+    With `tls`, all three origins speak https with that certificate, which must be for 127.0.0.1.
+
     Attributes:
         faults: What is to go wrong, changed at any time.
         log: What was asked and sent.
@@ -92,6 +104,7 @@ class HubServer:
         access: Access | None = None,
         page_size: int = 1000,
         link_lifetime_s: float = 3600.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = Faults()
         self.log = RequestLog()
@@ -101,6 +114,7 @@ class HubServer:
         self._library.add(repositories)
         self._openxlab = OpenXLab()
         self._listeners: list[Listener] = []
+        self._tls = tls
 
     @property
     def url(self) -> str:
@@ -166,8 +180,11 @@ class HubServer:
         def serve(client: socket.socket) -> None:
             Connection(client, origin, self._answer, self.faults, self.log, self._closing).serve()
 
-        self._listeners.append(Listener(serve))
-        return f"http://{_HOST}:{self._listeners[-1].port}"
+        def greeting(client: socket.socket) -> socket.socket | None:
+            return client if self._tls is None else greet(client, self._tls, self.faults.greeting(origin))
+
+        self._listeners.append(Listener(serve, greeting))
+        return f"{'http' if self._tls is None else 'https'}://{_HOST}:{self._listeners[-1].port}"
 
     def _answer(self, call: Call) -> Reply:
         if call.origin == "cdn" or (call.origin == "other" and "Signature" in call.query):
