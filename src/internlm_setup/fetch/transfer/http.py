@@ -172,7 +172,7 @@ class Fetcher:
         for stream in streams:
             shutdown = getattr(stream.response, "shutdown", None)  # urllib3 2.3
             if shutdown is not None:
-                with suppress(OSError, ValueError):
+                with suppress(OSError, ValueError, RuntimeError):  # it is over already
                     shutdown()
 
     def _send(self, url: str, location: Location, wanted: Wanted) -> urllib3.BaseHTTPResponse:
