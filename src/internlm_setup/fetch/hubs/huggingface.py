@@ -88,12 +88,15 @@ class HuggingFace:
             self._try_the_gate(snapshot)
         return snapshot
 
-    def _pages(self, asking: Asking, url: str, repo: str, revision: str) -> Iterator[Any]:
+    def _pages(self, asking: Asking, url: str, repo: str, revision: str) -> Iterator[list[Any]]:
         """Walk the pages of a listing, as far as `Link: rel="next"` leads."""
         following: str | None = url
         while following:
             answer = self._accepted(asking.get(following), repo, revision)
-            yield json_of(answer)
+            page = json_of(answer)
+            if not isinstance(page, list):
+                raise TypeError("a page that is no list")
+            yield page
             found = _NEXT_PAGE.search(answer.headers.get("link", ""))
             following = urljoin(following, found[1]) if found else None
 
