@@ -72,9 +72,8 @@ class HuggingFace:
             answer = asking.get(f"{api}/revision/{quote(revision, safe='')}")
             about = json_object(self._accepted(answer, repo, revision))
             commit = str(about.get("sha") or revision)
-            pages = self._pages(
-                asking, f"{api}/tree/{quote(commit, safe='')}?recursive=true&expand=false", repo, commit
-            )
+            tree = f"{api}/tree/{quote(commit, safe='')}?recursive=true&expand=false"
+            pages = self._pages(asking, tree, repo, revision)
             entries = islice((entry for page in pages for entry in page), MOST_ENTRIES)
             files = tuple(_remote_file(entry) for entry in entries if entry["type"] == "file")
         except Busy as error:
