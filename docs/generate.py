@@ -64,7 +64,11 @@ BY_SIGNAL = {"cli.stopped": (129, 130, 143)}
 # Variables that are not settings: they say who you are, or where folders are.
 OTHER_VARIABLES = (
     ("HF_TOKEN", "Hugging Face's token; it wins over the login that `hf auth login` stored."),
-    ("MODELSCOPE_API_TOKEN", "ModelScope's token; it wins over the login that `modelscope login` stored."),
+    ("HUGGING_FACE_HUB_TOKEN", "The older name of `HF_TOKEN`."),
+    ("HF_TOKEN_PATH", "The file of Hugging Face's stored login; default `token` in `HF_HOME`."),
+    ("HF_HOME", "Hugging Face's folder; default `huggingface` in `XDG_CACHE_HOME`, or in `~/.cache`."),
+    ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "`1`: no token is sent to Hugging Face."),
+    ("MODELSCOPE_API_TOKEN", "ModelScope's token; it wins over what `modelscope login` stored."),
     ("MODELSCOPE_HOME", "The folder of ModelScope's stored login; default `~/.modelscope`."),
     ("OPENXLAB_AK", "With `OPENXLAB_SK`, OpenXLab's key pair; it wins over the stored one. Public models need none."),
     ("XDG_CONFIG_HOME", "Where the configuration folder is; default `~/.config`."),

@@ -1,7 +1,7 @@
 """Talking HTTP: proxies, trust, and small requests.
 
-Everything that talks HTTP goes through a `Network`: our own small requests, the transfer, and the vendors' SDKs (which
-get its trust store and its patience).
+Everything that talks HTTP goes through a `Network`: our own small requests and the transfer. The vendors' downloaders,
+which run in processes of their own, get its trust store.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Network:
         return dict.fromkeys(TRUST_VARIABLES, str(trust))
 
     def knock(self, url: str) -> None:
-        """Resolve and connect once, with our patience, before an SDK tries with its own.
+        """Resolve and connect once, with our patience, before a library tries with its own.
 
         Raises:
             Unreachable: With the host and the cause, within 8.5 s at the worst.
@@ -238,7 +238,7 @@ class Network:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause, detail = diagnose(error) or ("closed", str(error))
             raise unreachable(host, cause, detail) from error
-        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
+        return Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, data)
 
 
 @lru_cache(maxsize=1)

@@ -49,10 +49,7 @@ TRY_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Busy(Exception):
-    """A server's refusal that may pass: one of `TRY_LATER`.
-
-    Raised inside a vendor's SDK, which retries by itself only on exceptions that it knows.
-    """
+    """A server's refusal that may pass: one of `TRY_LATER`. Whoever asked says which hub that was."""
 
     def __init__(self, status: int, headers: Mapping[str, str], now: float) -> None:
         """Note the status and, from headers in lower case, how long we were asked to wait."""

@@ -80,13 +80,11 @@ def test_a_disabled_repository(
 
 @pytest.mark.parametrize("granted", [True, False])
 @pytest.mark.parametrize("token", [None, "hf_accepted"])
-def test_a_gated_repository(
-    machine: Machine, change: Callable[..., None], monkeypatch: pytest.MonkeyPatch, token: str | None, granted: bool
-) -> None:
+def test_a_gated_repository(machine: Machine, change: Callable[..., None], token: str | None, granted: bool) -> None:
     """Names and sizes are public, the files need a token whose owner was let in."""
     change(gated=True, granted=granted)
     if token:
-        monkeypatch.setenv("HF_TOKEN", token)
+        machine.variables = {**machine.variables, "HF_TOKEN": token}
     if token and granted:
         assert machine.fetch(source="huggingface").unverified == ()
         return

@@ -1,29 +1,30 @@
-"""Hugging Face, through `huggingface_hub`: names to a snapshot pinned by its commit; a file to its resolve URL.
+"""Hugging Face, spoken by us: names to a snapshot pinned by its commit; a file to its resolve URL.
 
-The SDK asks and parses; patience, retries and the trust store are ours. Its shared HTTP client is replaced while we
-list, by one whose requests a courier carries: it sends the token to the endpoint's origin only (`Link: next` may point
-elsewhere) and raises our errors, so that the SDK neither retries nor logs on its own.
+A listing is two requests and the pages that follow. The token goes to the endpoint's origin only: `Link: next` may
+point elsewhere. The vendor's SDK is imported by nothing but its own downloader, in a process of its own.
 
 Source:
-    huggingface_hub 2.4.0 (also spoken: 1.x); protocol notes read 2026-10.
+    huggingface_hub 2.4.0: hf_api.py (model_info, list_repo_tree), utils/_http.py (hf_raise_for_status),
+    utils/_pagination.py, utils/_validators.py, file_download.py (hf_hub_url), read 2026-11.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from string import Template
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from internlm_setup.core import child
-from internlm_setup.core.courier import Courier
+from internlm_setup.core.asking import Asking, json_object, json_of
 from internlm_setup.core.errors import SetupError
-from internlm_setup.core.http import Network, origin_of
+from internlm_setup.core.http import Answer, Network, origin_of
 from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import errors
@@ -33,9 +34,11 @@ TITLE = "Hugging Face"
 LOGIN = "`hf auth login` (or HF_TOKEN)"
 LISTING_PATIENCE_S = 120.0
 MOST_ENTRIES = 200_000
-_OF_THE_WIRE = {"content-encoding", "transfer-encoding", "content-length"}  # undone already
 VENDOR_PATIENCE_S = 300.0
-_CLIENT_LOCK = threading.Lock()
+_REPO_ID = re.compile(r"(\b[\w\-.]{1,96}\b/)?\b[\w\-.]{1,96}\b", re.ASCII)
+_DISABLED = "Access to this resource is disabled."
+_WRONG_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105  # words, not a token
+_NEXT_PAGE = re.compile(r'<([^>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
 
 
 class HuggingFace:
@@ -51,8 +54,7 @@ class HuggingFace:
         self._network = network
         self._origin = origin_of(self.endpoint)
         self._host = urlsplit(self.endpoint).hostname or ""
-        self._env = env
-        del home  # the SDK finds HF_TOKEN and the stored login itself
+        self._env, self._home = env, home
 
     def snapshot(self, repo: str, revision: str) -> Snapshot:
         """List one revision, pinned to its commit.
@@ -61,22 +63,65 @@ class HuggingFace:
             SetupError: Unreachable, RepositoryMissing, RevisionMissing, RepositoryEmpty, Gated, TokenRefused, HubBusy,
                 BadAnswer.
         """
+        if not _is_repo_id(repo):
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN)
         self._network.knock(self.endpoint)
-        from huggingface_hub import HfApi
-        from huggingface_hub.hf_api import RepoFile
-
-        api = HfApi(endpoint=self.endpoint, library_name="internlm-setup")
-        with self._listening(), self._naming(repo, revision):
-            info = api.model_info(repo, revision=revision)
-            commit = info.sha or revision
-            tree = api.list_repo_tree(repo, recursive=True, revision=commit)
-            files = tuple(_remote_file(e) for e in islice(tree, MOST_ENTRIES) if isinstance(e, RepoFile))
+        asking = Asking(self._network, self._origin, self._secrets, time.monotonic() + LISTING_PATIENCE_S)
+        api = f"{self.endpoint}/api/models/{repo}"
+        try:
+            answer = asking.get(f"{api}/revision/{quote(revision, safe='')}")
+            about = json_object(self._accepted(answer, repo, revision))
+            commit = str(about.get("sha") or revision)
+            tree = f"{api}/tree/{quote(commit, safe='')}?recursive=true&expand=false"
+            pages = self._pages(asking, tree, repo, revision)
+            entries = islice((entry for page in pages for entry in page), MOST_ENTRIES)
+            files = tuple(_remote_file(entry) for entry in entries if entry["type"] == "file")
+        except Busy as error:
+            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
         if not files:
             raise errors.RepositoryEmpty(TITLE, repo)
         snapshot = Snapshot(self.id, repo, revision, commit, files)
-        if info.gated:
+        if about.get("gated"):
             self._try_the_gate(snapshot)
         return snapshot
+
+    def _pages(self, asking: Asking, url: str, repo: str, revision: str) -> Iterator[list[Any]]:
+        """Walk the pages of a listing, as far as `Link: rel="next"` leads."""
+        following: str | None = url
+        while following:
+            answer = self._accepted(asking.get(following), repo, revision)
+            page = json_of(answer)
+            if not isinstance(page, list):
+                raise TypeError("a page that is no list")
+            yield page
+            found = _NEXT_PAGE.search(answer.headers.get("link", ""))
+            following = urljoin(following, found[1]) if found else None
+
+    def _accepted(self, answer: Answer, repo: str, revision: str) -> Answer:
+        """Return a good answer; raise what any other one means."""
+        if answer.status == 200:
+            return answer
+        code, words = (answer.headers.get(name, "") for name in ("x-error-code", "x-error-message"))
+        if code == "RevisionNotFound":
+            raise errors.RevisionMissing(TITLE, repo, revision, self.default_revision)
+        if code == "GatedRepo":
+            raise errors.Gated(TITLE, repo, f"{self.endpoint}/{repo}", LOGIN)
+        if words == _DISABLED:
+            raise errors.RepositoryDisabled(TITLE, repo)
+        # The hub itself hides what is private, or not there, behind a 401 without a code; other servers mean the token.
+        hidden = answer.status == 401 and self._origin.startswith("https:") and words != _WRONG_TOKEN
+        if code == "RepoNotFound" or hidden:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN)
+        raise self._refused(answer.status, repo)
+
+    def _refused(self, status: int, repo: str) -> SetupError:
+        if status in {401, 403}:
+            return errors.TokenRefused(TITLE, repo, status, LOGIN)
+        if status == 404:
+            return errors.RepositoryMissing(TITLE, repo, LOGIN)
+        return errors.BadAnswer(TITLE, self._host, f"HTTP {status}")
 
     def _try_the_gate(self, snapshot: Snapshot) -> None:
         """A gated model's listing is public: ask for the head of its largest file, to know before anything is written.
@@ -91,18 +136,29 @@ class HuggingFace:
 
     def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
         """Return the resolve URL at the pinned commit; the CDN is found by following it."""
-        from huggingface_hub import hf_hub_url
-        from huggingface_hub.utils import build_hf_headers
+        commit = quote(snapshot.commit or snapshot.revision, safe="")
+        url = f"{self.endpoint}/{snapshot.repo}/resolve/{commit}/{quote(file.path)}"
+        return Location(url, self._origin, self._secrets)
 
-        url = hf_hub_url(
-            snapshot.repo,
-            file.path,
-            revision=snapshot.commit or snapshot.revision,
-            endpoint=self.endpoint,
-        )
-        sent = build_hf_headers(library_name="internlm-setup")
-        token = {k: v for k, v in sent.items() if k.lower() == "authorization"}
-        return Location(url, self._origin, token)
+    @cached_property
+    def _secrets(self) -> dict[str, str]:
+        """Return the header that holds the token: of the variables, else of the login that `hf auth login` stored.
+
+        Source:
+            huggingface_hub 2.4.0, utils/_headers.py (get_token_to_send), utils/_auth.py (get_token), constants.py
+            (HF_HOME, HF_TOKEN_PATH), read 2026-11. Its tokens of CI runs and of Colab are not known here.
+        """
+        if self._env.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").upper() in {"1", "ON", "YES", "TRUE"}:
+            return {}
+        given = self._env.get("HF_TOKEN") or self._env.get("HUGGING_FACE_HUB_TOKEN") or ""
+        token = _clean(given) or _clean(_text_of(self._token_file()))
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _token_file(self) -> Path:
+        caches = self._env.get("XDG_CACHE_HOME") or "~/.cache"
+        login = self._env.get("HF_HOME") or f"{caches}/huggingface"
+        path = Template(self._env.get("HF_TOKEN_PATH") or f"{login}/token").safe_substitute(self._env)
+        return self._home / path[2:] if path.startswith("~/") else Path(path)
 
     def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
         """Have `snapshot_download` do it, over Xet where the repository is stored there."""
@@ -130,70 +186,6 @@ class HuggingFace:
         finally:
             _drop_orphans(to)
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Have the SDK use our client for a while; one thread at a time, since the SDK shares one client."""
-        from huggingface_hub import set_client_factory
-        from huggingface_hub.utils import _http
-
-        with _CLIENT_LOCK:
-            before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
-            library = getattr(_http, "httpx2", None) or getattr(_http, "httpx")  # noqa: B009  # whichever it is built on
-            give_up_s = time.monotonic() + LISTING_PATIENCE_S
-            client = _client(library, Courier(self._network, self._origin, give_up_s))
-            set_client_factory(lambda: client)
-            try:
-                yield
-            finally:
-                set_client_factory(before)
-
-    @contextmanager
-    def _naming(self, repo: str, revision: str) -> Iterator[None]:
-        """Turn the SDK's errors into ours, each with the host, the cause and the next command."""
-        from huggingface_hub import errors as vendor
-
-        try:
-            yield
-        except Busy as error:
-            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
-        except vendor.GatedRepoError as error:
-            page = f"{self.endpoint}/{repo}"
-            raise errors.Gated(TITLE, repo, page, LOGIN) from error
-        except vendor.DisabledRepoError as error:
-            raise errors.RepositoryDisabled(TITLE, repo) from error
-        except vendor.RevisionNotFoundError as error:
-            raise errors.RevisionMissing(TITLE, repo, revision, self.default_revision) from error
-        except vendor.RepositoryNotFoundError as error:
-            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
-        except vendor.HFValidationError as error:
-            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
-        except vendor.HfHubHTTPError as error:
-            raise self._refused(error, repo) from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
-
-    def _refused(self, error: Any, repo: str) -> SetupError:
-        status = int(getattr(error.response, "status_code", 0))
-        if status in {401, 403}:
-            return errors.TokenRefused(TITLE, repo, status, LOGIN)
-        if status == 404:
-            return errors.RepositoryMissing(TITLE, repo, LOGIN)
-        return errors.BadAnswer(TITLE, self._host, f"HTTP {status}")
-
-
-def _client(library: Any, courier: Courier) -> Any:
-    """Make a client of the SDK's own library (httpx or httpx2) whose requests our courier carries."""
-
-    class Transport(library.BaseTransport):  # type: ignore[misc]
-        def handle_request(self, request: Any) -> Any:
-            agent = f"{courier.network.user_agent} {request.headers.get('User-Agent', '')}"
-            headers = {**request.headers, "user-agent": agent}
-            answer = courier.carry(request.method, str(request.url), headers, request.read() or None)
-            told = {k: v for k, v in answer.headers.items() if k not in _OF_THE_WIRE}
-            return library.Response(answer.status, headers=told, content=answer.body)
-
-    return library.Client(transport=Transport(), follow_redirects=True)
-
 
 def _obtain(repo: str, commit: str, endpoint: str, to: str, paths: list[str] | None, agent: str) -> None:
     """Download; run by `core.child`, in a process of its own."""
@@ -217,11 +209,31 @@ def _drop_orphans(to: Path) -> None:
         orphan.unlink(missing_ok=True)
 
 
-def _remote_file(entry: Any) -> RemoteFile:
-    """Read one entry of the tree. An LFS entry's own `blob_id` is the hash of a pointer, not of the content."""
-    if entry.lfs is not None:
-        return RemoteFile(entry.path, entry.lfs.size, sha256=entry.lfs.sha256)
-    return RemoteFile(entry.path, entry.size, git_sha1=entry.blob_id)
+def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:
+    """Read one entry of the tree. An LFS entry's own `oid` is the hash of a pointer, not of the content."""
+    path, lfs = str(entry["path"]), entry.get("lfs")
+    if lfs is not None:
+        return RemoteFile(path, int(lfs["size"]), sha256=str(lfs["oid"]))
+    return RemoteFile(path, int(entry["size"]), git_sha1=str(entry["oid"]))
+
+
+def _is_repo_id(repo: str) -> bool:
+    """Tell whether the hub could know such a name; no other one is put into an address."""
+    return bool(_REPO_ID.fullmatch(repo)) and "--" not in repo and ".." not in repo and not repo.endswith(".git")
+
+
+def _clean(token: str) -> str:
+    """Return a token without line ends around it, or nothing when a header cannot carry it."""
+    token = token.replace("\r", "").replace("\n", "").strip()
+    return token if token.isascii() and token.isprintable() else ""
+
+
+def _text_of(path: Path) -> str:
+    """Read a file of the SDK's; an unreadable one counts as absent, as a new login replaces it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 HUB = HuggingFace

@@ -1,26 +1,26 @@
-"""ModelScope, through `modelscope_hub.HubApi`: names to a snapshot pinned by its files; a file to its download URL.
+"""ModelScope, spoken by us: names to a snapshot pinned by its files; a file to its download URL.
 
-The SDK knows the paths, the headers and the walk around the listing's limit of 3000 entries; patience, retries and the
-trust store are ours: a courier carries its sessions' requests, and keeps the token at the endpoint's origin.
+A listing is one request, and several where it reaches the limit of 3000 entries. The vendor's SDK is imported by
+nothing but its own downloader, in a process of its own.
 
 Source:
-    modelscope-hub 0.5.1; protocol notes read 2026-10.
+    modelscope-hub 0.5.1: _legacy_api.py (list_repo_files, list_revisions, get_download_url), config.py, errors.py,
+    read 2026-11.
 """
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 from internlm_setup.core import child
-from internlm_setup.core.courier import Courier
+from internlm_setup.core.asking import Asking, json_object
 from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.retry import Busy
 from internlm_setup.core.text import Text
@@ -28,10 +28,14 @@ from internlm_setup.fetch import errors
 from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 
 TITLE = "ModelScope"
-LOGIN = "`modelscope login` (or MODELSCOPE_API_TOKEN)"
+LOGIN = "MODELSCOPE_API_TOKEN (or `modelscope login`)"
 LISTING_PATIENCE_S = 120.0
+LISTING_LIMIT = 3000
+MOST_ENTRIES = 200_000
 VENDOR_PATIENCE_S = 300.0
 A_YEAR_S = 365 * 24 * 3600
+REPOSITORY_MISSING = 10010205001
+TOKEN_WRONG = 10010103009
 
 
 class ModelScope:
@@ -47,29 +51,9 @@ class ModelScope:
         self.endpoint = (address if "://" in address else f"https://{address}").rstrip("/")
         self._network = network
         self._origin = origin_of(self.endpoint)
-        self._courier = Courier(network, self._origin)
         self._host = urlsplit(self.endpoint).hostname or ""
         self._config_dir = Path(env.get("MODELSCOPE_HOME") or home / ".modelscope")
-        self._token = env.get("MODELSCOPE_API_TOKEN")
         self._env = env
-
-    @cached_property
-    def _api(self) -> Any:
-        """Make the SDK's client with our adapter under both of its sessions."""
-        from modelscope_hub import HubApi, __version__
-        from modelscope_hub._legacy_api import LegacyClient
-        from modelscope_hub.config import HubConfig
-
-        config = HubConfig(endpoint=self.endpoint, token=self._token, config_dir=self._config_dir)
-        api = HubApi(config)
-        # Made here, so that the SDK does not write an install identifier into the home folder and send it along.
-        agent = f"modelscope_hub/{__version__}; {self._network.user_agent}"
-        api._legacy = LegacyClient(config.token, self.endpoint, user_agent=agent)
-        adapter = _adapter(self._courier)
-        for session in (api.legacy._session, api.legacy._read_session):
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-        return api
 
     def snapshot(self, repo: str, revision: str) -> Snapshot:
         """List one revision. ModelScope names no snapshot commit, so the set of files is the pin.
@@ -79,35 +63,102 @@ class ModelScope:
                 BadAnswer.
         """
         self._network.knock(self.endpoint)
-        self._courier.give_up_s = time.monotonic() + LISTING_PATIENCE_S
-        with self._naming(repo):
-            entries = self._api.legacy.list_repo_files(repo, "model", revision=revision, recursive=True)
-            files = tuple(_remote_file(e) for e in entries if e.get("Type") != "tree")
-            if getattr(self._api.legacy._read_state, "listing_incomplete", False):
-                raise errors.BadAnswer(TITLE, self._host, "a folder holds more files than its listing can show")
+        asking = Asking(self._network, self._origin, self._secrets, time.monotonic() + LISTING_PATIENCE_S)
+        try:
+            entries = islice(self._walk(asking, repo, revision), MOST_ENTRIES)
+            files = tuple(_remote_file(entry) for entry in entries)
             if not files:
-                raise self._nothing(repo, revision)
+                raise self._nothing(asking, repo, revision)
+        except Busy as error:
+            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
         return Snapshot(self.id, repo, revision, None, files)
 
-    def _nothing(self, repo: str, revision: str) -> errors.RevisionMissing | errors.RepositoryEmpty:
+    def _walk(self, asking: Asking, repo: str, revision: str) -> Iterator[Mapping[str, Any]]:
+        """List every file; a listing that was cut off at the limit is asked for again, folder by folder.
+
+        Raises:
+            BadAnswer: One folder alone reaches the limit, so nobody can tell what else is in it.
+        """
+        folders, known = [""], {""}
+        while folders:
+            folder = folders.pop()
+            entries = self._list(asking, repo, revision, folder, recursive=True)
+            if len(entries) >= LISTING_LIMIT:
+                entries = self._list(asking, repo, revision, folder, recursive=False)
+                below = {str(entry["Path"]) for entry in entries if _is_folder(entry)} - known
+                if len(entries) >= LISTING_LIMIT or not below:
+                    raise errors.BadAnswer(TITLE, self._host, "a folder holds more files than its listing can show")
+                folders += sorted(below)
+                known |= below
+            yield from (entry for entry in entries if not _is_folder(entry))
+
+    def _list(self, asking: Asking, repo: str, revision: str, folder: str, *, recursive: bool) -> list[Any]:
+        asked = {"Revision": revision, "Recursive": str(recursive), **({"Root": folder} if folder else {})}
+        data = self._ask(asking, repo, f"/repo/files?{urlencode(asked)}")
+        return list((data.get("Files") if isinstance(data, dict) else data) or ())
+
+    def _nothing(self, asking: Asking, repo: str, revision: str) -> errors.RevisionMissing | errors.RepositoryEmpty:
         """An unknown revision is answered like an empty repository: 200 and `Files: null`. Ask which it is."""
-        names = [str(r.get("Revision")) for r in self._api.legacy.list_revisions(repo, "model")]
+        known = (self._ask(asking, repo, "/revisions") or {}).get("RevisionMap") or {}
+        named = [*(known.get("Tags") or ()), *(known.get("Branches") or ())]
+        names = [str(one.get("Revision")) for one in named]
         if revision in names:
             return errors.RepositoryEmpty(TITLE, repo)
-        known = f" ({', '.join(names[:8])})" if names else ""
-        return errors.RevisionMissing(TITLE, repo, revision, self.default_revision, known)
+        shown = f" ({', '.join(names[:8])})" if names else ""
+        return errors.RevisionMissing(TITLE, repo, revision, self.default_revision, shown)
+
+    def _ask(self, asking: Asking, repo: str, path: str) -> Any:
+        """Ask about one repository and take the data out of the envelope; raise what a refusal means."""
+        answer = asking.get(f"{self._api(repo)}{path}")
+        if answer.status in {401, 403}:
+            raise errors.TokenRefused(TITLE, repo, answer.status, LOGIN)
+        if answer.status == 404:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN)
+        if answer.status not in {200, 400}:
+            raise errors.BadAnswer(TITLE, self._host, f"HTTP {answer.status}")
+        envelope = json_object(answer)
+        if envelope.get("Code") == TOKEN_WRONG:
+            raise errors.TokenRefused(TITLE, repo, answer.status, LOGIN)
+        if envelope.get("Code") == REPOSITORY_MISSING or answer.status == 400:
+            raise errors.RepositoryMissing(TITLE, repo, LOGIN)
+        return envelope["Data"]
+
+    def _api(self, repo: str) -> str:
+        return f"{self.endpoint}/api/v1/models/{quote(repo)}"
 
     def locate(self, snapshot: Snapshot, file: RemoteFile) -> Location:
         """Return the download URL; large files redirect from there to a CDN."""
-        legacy = self._api.legacy
-        url = legacy.get_download_url(snapshot.repo, "model", file.path, snapshot.revision)
-        if not legacy.token:
-            return Location(url, self._origin)
-        token = {
-            "Authorization": f"Bearer {legacy.token}",
-            "Cookie": f"m_session_id={legacy.token}",
-        }
-        return Location(url, self._origin, token)
+        at = f"Revision={quote_plus(snapshot.revision)}&FilePath={quote_plus(file.path)}"
+        return Location(f"{self._api(snapshot.repo)}/repo?{at}", self._origin, self._secrets)
+
+    @cached_property
+    def _secrets(self) -> dict[str, str]:
+        """Return the headers that hold the token: the variable's, even an empty one, else the stored login's.
+
+        Source:
+            modelscope-hub 0.5.1, config.py (HubConfig), _legacy_api.py (_ensure_session_auth), read 2026-11.
+        """
+        token = self._env.get("MODELSCOPE_API_TOKEN")
+        token = (self._stored_token() if token is None else token).strip()
+        if not token or not (token.isascii() and token.isprintable()):  # a header cannot carry such a one
+            return {}
+        return {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
+
+    def _stored_token(self) -> str:
+        """Return the session of `modelscope login`; its file is the SDK's own, so only the SDK reads it, if there is one.
+
+        A file that cannot be read counts as none: a new login replaces it.
+        """
+        if not (self._config_dir / "credentials" / "cookies").is_file():
+            return ""
+        from modelscope_hub.config import HubConfig
+
+        try:
+            return HubConfig(endpoint=self.endpoint, config_dir=self._config_dir).load_token() or ""
+        except Exception:  # noqa: BLE001  # whatever a damaged file makes of it
+            return ""
 
     def download(self, snapshot: Snapshot, files: Sequence[RemoteFile], to: Path, events: Downloading) -> None:
         """Have `HubApi.download_repo` do it, without its limit of an hour for each file."""
@@ -130,50 +181,6 @@ class ModelScope:
             grown=events.grown,
             patience_s=VENDOR_PATIENCE_S,
         )
-
-    @contextmanager
-    def _naming(self, repo: str) -> Iterator[None]:
-        """Turn the SDK's errors into ours, each with the host, the cause and the next command."""
-        from modelscope_hub import errors as vendor
-
-        try:
-            yield
-        except Busy as error:
-            raise errors.HubBusy(TITLE, self._host, error.status, error.wait_s) from error
-        except (vendor.NotExistError, vendor.InvalidParameter) as error:
-            raise errors.RepositoryMissing(TITLE, repo, LOGIN) from error
-        except (vendor.PermissionDeniedError, vendor.AuthenticationError) as error:
-            status = int(getattr(error, "status_code", 0) or 403)
-            raise errors.TokenRefused(TITLE, repo, status, LOGIN) from error
-        except vendor.HubError as error:
-            raise errors.BadAnswer(TITLE, self._host, str(error)[:200]) from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}"[:200]) from error
-
-
-def _adapter(courier: Courier) -> Any:
-    """Make the transport under the SDK's sessions: our courier carries their requests."""
-    from requests import Response
-    from requests.adapters import BaseAdapter
-
-    base: Any = BaseAdapter
-
-    class Adapter(base):  # type: ignore[misc]
-        def send(self, request: Any, **_: Any) -> Any:
-            body = request.body.encode() if isinstance(request.body, str) else request.body
-            answer = courier.carry(request.method, request.url, request.headers, body)
-            response: Any = Response()
-            response.status_code, response.url, response.request = answer.status, request.url, request
-            response.headers.update(answer.headers)
-            response.encoding = "utf-8"
-            response.raw = io.BytesIO(answer.body)
-            response._content, response._content_consumed = answer.body, True
-            return response
-
-        def close(self) -> None:
-            pass
-
-    return Adapter()
 
 
 def _obtain(
@@ -200,6 +207,10 @@ def _obtain(
         api.download_repo(repo, "model", revision=revision, local_dir=to, file_list=listed, user_agent=agent)
     except FileDownloadError as error:
         raise next(iter(error.failed_files.values()), error) from None
+
+
+def _is_folder(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("Type") == "tree")
 
 
 def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:
