@@ -24,7 +24,7 @@ from servers.machine import STATE, Machine, files_in
 from servers.tls_proxy import write_certificate
 
 pytestmark = [pytest.mark.loopback, pytest.mark.full]
-MOST_TIMES_OVER = 8  # what a server sends in vain before we leave it, in sizes of the model
+MOST_TIMES_OVER = 20  # what a server sends in vain before we leave it, in sizes of the model
 
 
 @dataclass(frozen=True)

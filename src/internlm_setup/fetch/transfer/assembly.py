@@ -6,6 +6,7 @@ The pool's lock guards the scheduling fields; the bytes themselves go through `P
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Assembly:
         self.opened = False
         self.single_stream = False
         self.failures = 0
+        self.fed_s = 0.0
         self.mismatches = 0
         self.turn = 0
         self.not_before_s = 0.0
@@ -82,6 +84,7 @@ class Assembly:
     def open(self) -> None:
         """Look at what is here and queue what is missing."""
         self.opened = True
+        self.fed_s = time.monotonic()
         size = self.content.size_bytes
         if size is not None and size <= SMALL_BYTES:
             self.small = bytearray()

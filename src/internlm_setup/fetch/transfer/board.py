@@ -154,6 +154,7 @@ class Board:
             self.received_bytes += count_bytes
             if fresh_bytes and alive and assembly.keeps_pieces:
                 assembly.failures = 0
+                assembly.fed_s = time.monotonic()
                 self._dead_in_a_row = 0
         if fresh_bytes:
             self.say(events.Advanced(assembly.content.paths[0], fresh_bytes))
@@ -163,6 +164,14 @@ class Board:
         with self.lock:
             assembly.refetch(wrong)
         self.say(events.Advanced(assembly.content.paths[0], wrong.start - wrong.end))
+
+    def starves(self, assembly: Assembly, patience_s: float) -> bool:
+        """Say whether no connection has brought a content anything worth counting for so long, and count anew."""
+        with self.lock:
+            now_s = time.monotonic()
+            starves = now_s - assembly.fed_s >= patience_s
+            assembly.fed_s = now_s if starves else assembly.fed_s
+            return starves
 
     def fail(self, assembly: Assembly, error: SetupError) -> None:
         """Give up on a content.

@@ -100,13 +100,13 @@ class _Floor:
         if now_s - self._mark_s < FLOOR_WINDOW_S:
             return
         if got_bytes - self._mark_bytes < FLOOR_BYTES_PER_S * FLOOR_WINDOW_S:
-            raise Again(_TOO_SLOW)
+            raise Again(TOO_SLOW)
         self._mark_s, self._mark_bytes = now_s, got_bytes
 
 
 _AT_HOST = Text(en="{host}: {cause}", zh="{host}：{cause}")
 _CLOSED_EARLY = Text(en="the server closed the connection early", zh="服务器提前关闭了连接")
-_TOO_SLOW = Text(en="the server sends next to nothing", zh="服务器几乎没有发送数据")
+TOO_SLOW = Text(en="the server sends next to nothing", zh="服务器几乎没有发送数据")
 
 
 def _again(error: Exception, host: str) -> Exception:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from internlm_setup.fetch.transfer.assembly import Assembly
 
+PROGRESS_BYTES = 20 << 10  # what the floor speed brings in one window
 RELIEVE_AFTER_S = 0.5
 LEAST_RELIEVED_BYTES = 256 << 10
 LEAST_KEPT_BYTES = 64 << 10
@@ -42,14 +43,26 @@ class Piece:
     recorded: int = field(init=False)
     arrived: bool = field(default=False, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _asked_end: int | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.at = self.recorded = self.start
+        self._asked_end = self.end
 
     @property
     def done(self) -> bool:
         """Whether nothing is left of it: all has come, or others took what was left."""
         return self.at == self.end
+
+    @property
+    def relieved(self) -> bool:
+        """Whether others took some of it."""
+        return self.end != self._asked_end
+
+    @property
+    def fruitful(self) -> bool:
+        """Whether its connection is worth having: it ended its piece itself, or brought what a bad one would not."""
+        return self.at - self.start >= PROGRESS_BYTES or self.at == self._asked_end
 
     @property
     def safe(self) -> bool:

@@ -21,7 +21,7 @@ from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.growth import Growth
-from internlm_setup.fetch.transfer.http import FLOOR_BYTES_PER_S, FLOOR_WINDOW_S, Fetcher, Stream
+from internlm_setup.fetch.transfer.http import FLOOR_WINDOW_S, TOO_SLOW, Fetcher, Stream
 from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
@@ -29,7 +29,6 @@ from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.verify import WrongPiece
 
 RECORD_BYTES = 256 << 10
-PROGRESS_BYTES = int(FLOOR_BYTES_PER_S * FLOOR_WINDOW_S)  # a connection that brings less before it fails is no progress
 RECORD_EVERY_S = 0.05
 MOST_FAILURES = 5
 LONGEST_ASKED_WAIT_S = 120.0
@@ -166,6 +165,8 @@ class _Pool:
                 piece.arrived = piece.end is None and not cancelled.is_set()
             finally:
                 self._record(piece)
+        if piece.relieved and not piece.fruitful and self.board.starves(assembly, FLOOR_WINDOW_S):
+            raise Again(TOO_SLOW)  # taken over again and again, and nobody brings more
 
     def _receive(self, piece: Piece, stream: Stream) -> None:
         """Write what arrives, and journal it in steps: by size on a fast line, by time on a slow one."""
@@ -174,8 +175,7 @@ class _Pool:
         while not piece.done and (block := stream.read(piece.left_bytes, cancelled)):
             self.options.limit.take(len(block), cancelled)
             fresh = assembly.store_block(piece, block)
-            alive = piece.at - piece.start >= PROGRESS_BYTES or piece.done
-            self.board.count(assembly, len(block), fresh, alive=alive)
+            self.board.count(assembly, len(block), fresh, alive=piece.fruitful)
             now_s = clock.monotonic()
             if piece.at - piece.recorded >= RECORD_BYTES or now_s - recorded_s >= RECORD_EVERY_S:
                 self._record(piece)
