@@ -147,7 +147,7 @@ class ModelScope:
         return {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
 
     def _stored_token(self) -> str:
-        """Return the session of `modelscope login`; its file is the SDK's own, so only the SDK reads it, if there is one.
+        """Return the session of `modelscope login`, where there is one; its file is the SDK's own, so the SDK reads it.
 
         A file that cannot be read counts as none: a new login replaces it.
         """
