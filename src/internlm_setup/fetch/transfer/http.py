@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from internlm_setup.core.http import Network, origin_of
+from internlm_setup.core.http import ANSWER_PATIENCE_S, Network, origin_of
 from internlm_setup.core.reach import CAUSES, diagnose
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.model import Location
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 MOST_REDIRECTS = 8
 FLOOR_BYTES_PER_S = 1024
-FLOOR_WINDOW_S = 20.0
+FLOOR_PATIENCE = 2  # times the patience for an answer: 20 s
 
 
 @dataclass(eq=False)
@@ -41,10 +41,11 @@ class Stream:
     length_bytes: int | None
     final: Location
     etag: str | None
+    floor_window_s: float
     got_bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._floor = _Floor()
+        self._floor = _Floor(self.floor_window_s)
 
     def __enter__(self) -> Stream:  # noqa: PYI034  # Self needs Python 3.11
         return self
@@ -91,15 +92,16 @@ class Stream:
 class _Floor:
     """The least speed that counts as alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_s: float) -> None:
+        self._window_s = window_s
         self._mark_s, self._mark_bytes = time.monotonic(), 0
 
     def check(self, got_bytes: int) -> None:
-        """Raise `Again` when too little came in the last 20 s."""
+        """Raise `Again` when too little came in the last window."""
         now_s = time.monotonic()
-        if now_s - self._mark_s < FLOOR_WINDOW_S:
+        if now_s - self._mark_s < self._window_s:
             return
-        if got_bytes - self._mark_bytes < FLOOR_BYTES_PER_S * FLOOR_WINDOW_S:
+        if got_bytes - self._mark_bytes < FLOOR_BYTES_PER_S * self._window_s:
             raise Again(TOO_SLOW)
         self._mark_s, self._mark_bytes = now_s, got_bytes
 
@@ -126,6 +128,7 @@ class Fetcher:
         self._network = network
         self._connections = connections
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self.floor_window_s = FLOOR_PATIENCE * ANSWER_PATIENCE_S
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._lock = threading.Lock()
 
@@ -160,7 +163,8 @@ class Fetcher:
         except BaseException:
             response.close()
             raise
-        stream = Stream(response, urlsplit(final.url).hostname or "", wanted, length, final, headers.get("etag"))
+        host, window_s = urlsplit(final.url).hostname or "", self.floor_window_s
+        stream = Stream(response, host, wanted, length, final, headers.get("etag"), window_s)
         with self._lock:
             self._streams.add(stream)
         return stream
@@ -199,5 +203,7 @@ class Fetcher:
         origin = origin_of(url)
         with self._lock:
             if origin not in self._pools:
-                self._pools[origin] = self._network.pool(url, self._connections)
+                manager = self._network.pool(url, self._connections)
+                self.floor_window_s = FLOOR_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
+                self._pools[origin] = manager
             return self._pools[origin]

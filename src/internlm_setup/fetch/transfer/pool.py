@@ -21,7 +21,7 @@ from internlm_setup.fetch.transfer.assembly import HASH_STEP_BYTES, Assembly
 from internlm_setup.fetch.transfer.board import Board
 from internlm_setup.fetch.transfer.errors import FileChanged, HashMismatch, TransferFailed, TransferStopped
 from internlm_setup.fetch.transfer.growth import Growth
-from internlm_setup.fetch.transfer.http import FLOOR_WINDOW_S, TOO_SLOW, Fetcher, Stream
+from internlm_setup.fetch.transfer.http import TOO_SLOW, Fetcher, Stream
 from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
@@ -165,7 +165,7 @@ class _Pool:
                 piece.arrived = piece.end is None and not cancelled.is_set()
             finally:
                 self._record(piece)
-        if piece.relieved and not piece.fruitful and self.board.starves(assembly, FLOOR_WINDOW_S):
+        if piece.relieved and not piece.fruitful and self.board.starves(assembly, self.fetcher.floor_window_s):
             raise Again(TOO_SLOW)  # taken over again and again, and nobody brings more
 
     def _receive(self, piece: Piece, stream: Stream) -> None:
