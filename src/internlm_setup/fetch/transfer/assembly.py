@@ -24,6 +24,8 @@ from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece,
 
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
+LAG_BYTES, MOST_LAG_BYTES = 16 << 20, 128 << 20
+MOST_IN_FLIGHT, FEW_IN_FLIGHT = 1000, 2
 
 
 class Assembly:
@@ -42,6 +44,7 @@ class Assembly:
         self.queue: list[Span] = []
         self.in_flight: list[Piece] = []
         self._fastest = 0.0
+        self._new = False
         self.opened = False
         self.single_stream = False
         self.failures = 0
@@ -94,7 +97,21 @@ class Assembly:
             self.store.forget(self.content.key)  # nothing says that an earlier run's bytes are of the same file
         self.partial = self.store.partial(self.content.key, size)
         self.hasher = self._hasher(self.partial, size)
+        self._new = not self.partial.present_bytes
         self._queue_holes()
+
+    @property
+    def _most_in_flight(self) -> int:
+        """How many pieces may be on their way.
+
+        Where bytes come faster than they can be hashed, hashing needs the processor more than fetching does. So the
+        hash ends with the last byte, and reads what is still in memory. Bytes of earlier runs are no reason to let the
+        line wait.
+        """
+        if not self._new or self.partial is None or self.hasher is None:
+            return MOST_IN_FLIGHT
+        lag_bytes = self.partial.prefix_bytes - self.hasher.position
+        return MOST_IN_FLIGHT if lag_bytes < LAG_BYTES else FEW_IN_FLIGHT if lag_bytes < MOST_LAG_BYTES else 0
 
     def _hasher(self, partial: Partial, size: int | None) -> FileHasher:
         known = prefixes.load(self.store.state, self.content.sha256, size)
@@ -113,7 +130,7 @@ class Assembly:
 
     def take(self, now_s: float) -> Piece | None:
         """Hand out the next span, or None when there is none to hand out now."""
-        if not self.queue or (self.single_stream and self._busy):
+        if not self.queue or (self.single_stream and self._busy) or len(self.in_flight) >= self._most_in_flight:
             return None
         start, end = self.queue.pop(0)
         return self._begin(start, None if end < 0 else end, now_s)

@@ -25,8 +25,8 @@ from internlm_setup.fetch.transfer.http import TOO_SLOW, Fetcher, Stream
 from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.store import Store
-from internlm_setup.fetch.transfer.verify import WrongPiece
+from internlm_setup.fetch.transfer.store import Partial, Store
+from internlm_setup.fetch.transfer.verify import FileHasher, WrongPiece
 
 RECORD_BYTES = 256 << 10
 RECORD_EVERY_S = 0.05
@@ -247,13 +247,20 @@ class _Pool:
             if complete:
                 self._finish(assembly)
             elif assembly.hasher is not None and assembly.partial is not None:
-                assembly.hasher.advance(assembly.partial.prefix_bytes, self.board.cancelled)
+                self._follow(assembly.hasher, assembly.partial, assembly)
         except WrongPiece as wrong:
             self.board.refetch(assembly, wrong)
         except SetupError as error:
             self.board.fail(assembly, error)
         with self.board.lock:
             assembly.hashing = False
+
+    def _follow(self, hasher: FileHasher, partial: Partial, assembly: Assembly) -> None:
+        """Hash in steps up to the front, and let those go on who wait for the hash to follow."""
+        cancelled = self.board.cancelled
+        while not cancelled.is_set() and partial.prefix_bytes - hasher.position >= HASH_STEP_BYTES:
+            hasher.advance(min(partial.prefix_bytes, hasher.position + 2 * HASH_STEP_BYTES), cancelled)
+            self.board.settle(assembly)
 
     def _finish(self, assembly: Assembly) -> None:
         path = assembly.content.paths[0]
