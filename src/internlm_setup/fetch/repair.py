@@ -25,12 +25,8 @@ from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events, prefixes
 from internlm_setup.fetch.transfer.assembly import SMALL_BYTES
 from internlm_setup.fetch.transfer.errors import ChangedMeanwhile, FileInTheWay
-from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.manifest import Entry, Finished, Manifest, read_manifest, write_manifest
-from internlm_setup.fetch.transfer.options import Options
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.pool import transfer
-from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.salvage import keep, worth_keeping
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import same_content
@@ -154,16 +150,21 @@ def repair(
         whys = {c.key: _salvage(c, store, tell) for c in contents}
         known = [f.entry for f in report.findings if f.entry is not None]
         finished, came = Finished(store.state, known), Counter[str]()
-        options = Options(
-            jobs=jobs,
-            limit=RateLimit(limit_rate_bytes_per_s, world.clock),
+        work = engines.Work(
+            hub=wares.hub,
+            snapshot=wares.snapshot,
+            contents=contents,
+            store=store,
+            network=world.network,
             clock=world.clock,
+            jobs=jobs,
+            limit_rate_bytes_per_s=limit_rate_bytes_per_s,
             tell=_counting(came, finished, tell),
             finished=lambda entry: finished.add(wares.vouch(entry)),
         )
         tell(_planned(wares.snapshot, contents, store))
         try:
-            outcomes, received_bytes = transfer(contents, store, Fetcher(world.network, jobs), options)
+            outcomes, received_bytes = engines.get("native").carry(work)
         finally:
             finished.close()
         engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
