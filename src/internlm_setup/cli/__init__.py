@@ -7,6 +7,7 @@ to print them.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # head` is no failure of ours, and nobody is left to be told.
 CLOSED_PIPE = 141
 CTRL_C = 130
+# Starting makes many objects and hardly any garbage: looking for it at every 700th, as Python does, takes a tenth of the
+# time until the first request.
+GARBAGE_AFTER = 20_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if arguments == ["--version"]:
         return _flushed(_print_version)
+    gc.set_threshold(GARBAGE_AFTER)
     from internlm_setup.cli.output import make_unbreakable
 
     make_unbreakable(sys.stdout, sys.stderr)

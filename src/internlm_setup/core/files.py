@@ -123,3 +123,15 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_if_changed(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace a file's whole content as `write_atomically` does, unless it is that already.
+
+    Raises:
+        CannotWrite: Nothing changed at `path`.
+    """
+    with suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    write_atomically(path, data, mode=mode)

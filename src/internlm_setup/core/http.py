@@ -199,8 +199,10 @@ class Network:
         import urllib3
 
         timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S, read=ANSWER_PATIENCE_S)
-        ways: Any = {"maxsize": connections, "timeout": timeout, "retries": False, "ssl_context": self.ssl_context()}
+        ways: Any = {"maxsize": connections, "timeout": timeout, "retries": False}
         proxy = self.proxy_for(url)
+        if not (url.lower().startswith("http:") and (proxy or url).lower().startswith("http:")):
+            ways["ssl_context"] = self.ssl_context()  # 20 ms that a plain connection need not wait for
         if proxy is None:
             manager = urllib3.PoolManager(**ways)
         else:

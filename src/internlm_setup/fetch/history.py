@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from internlm_setup.core.files import CannotWrite, write_atomically
+from internlm_setup.core.files import CannotWrite, write_if_changed
 
 MOST_ENTRIES = 200
 
@@ -36,7 +36,7 @@ def _begun(state: Path) -> list[str]:
 
 def _write(path: Path, value: object) -> None:
     text = json.dumps(value, indent=1)  # ASCII: a folder's name may be no valid UTF-8
-    write_atomically(path, text.encode(), mode=0o600)
+    write_if_changed(path, text.encode(), mode=0o600)
 
 
 def _read(state: Path) -> dict[str, str]:

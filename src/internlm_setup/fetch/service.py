@@ -165,7 +165,7 @@ def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
     blocked = tuple(f for f in target.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
     contents = engines.contents(target.hub, snapshot, found.missing)
-    present = engines.get(request.engine).present_bytes(store, target.hub, contents)
+    present = engines.get(request.engine).present_bytes(store, target.hub, contents) if contents else 0
     return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present)
 
 
@@ -195,11 +195,13 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
     )
+    received = 0
     try:
-        outcomes, received = engines.get(request.engine).carry(work)
+        if contents:
+            outcomes, received = engines.get(request.engine).carry(work)
+            engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     finally:
         finished.close()
-    engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     for engine in engines.known().values():
         engine.tidy(store)
     entries = still_true(finished.entries, snapshot.files, store.folder)

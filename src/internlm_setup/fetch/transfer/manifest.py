@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from internlm_setup.core.files import write_atomically, writing
+from internlm_setup.core.files import write_if_changed, writing
 from internlm_setup.fetch.model import Proof
 from internlm_setup.fetch.transfer import prefixes
 from internlm_setup.fetch.transfer.errors import BadManifest
@@ -108,9 +108,9 @@ def write_manifest(state: Path, manifest: Manifest) -> None:
     """Write `manifest.json` and `SHA256SUMS` (to be checked from the folder itself), then drop what they replace."""
     value = {"schema": SCHEMA, **asdict(manifest)}
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(state / "manifest.json", text.encode())
+    write_if_changed(state / "manifest.json", text.encode())
     sums = "".join(f"{e.sha256}  {e.path}\n" for e in manifest.files)
-    write_atomically(state / "SHA256SUMS", sums.encode())
+    write_if_changed(state / "SHA256SUMS", sums.encode())
     (state / "finished.jsonl").unlink(missing_ok=True)
     prefixes.prune(state, {e.sha256 for e in manifest.files})
 
