@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # head` is no failure of ours, and nobody is left to be told.
 CLOSED_PIPE = 141
 CTRL_C = 130
-# Starting makes many objects and hardly any garbage: looking for it at every 700th, as Python does, takes a tenth of the
-# time until the first request.
+# Starting makes many objects and hardly any garbage: looking for it at every 700th, as Python does, takes a tenth of
+# the time until the first request.
 GARBAGE_AFTER = 20_000
 
 

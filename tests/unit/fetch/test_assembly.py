@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakes import git_sha1, sha256
 from internlm_setup.fetch.model import Location
-from internlm_setup.fetch.transfer.assembly import SMALL_BYTES, Assembly
+from internlm_setup.fetch.transfer.assembly import FEW_IN_FLIGHT, LAG_BYTES, MOST_LAG_BYTES, SMALL_BYTES, Assembly
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece
@@ -303,3 +303,32 @@ def test_a_wrong_piece_of_one_stream(tmp_path: Path) -> None:
     piece = assembly.take(0.0)
     assert piece is not None
     assert assembly.store_block(piece, LARGE) == PIECE_BYTES
+
+
+def test_fetching_waits_for_the_hash(tmp_path: Path) -> None:
+    """While the hash of new bytes lags, few pieces go out, and none when it lags far; then they go out again."""
+    data = bytes(256 << 20)
+    assembly = assembly_of(tmp_path, data)
+    for wanted in (LAG_BYTES, MOST_LAG_BYTES):
+        while assembly.partial is not None and assembly.partial.prefix_bytes < wanted:
+            piece = assembly.take(0.0)
+            assert piece is not None
+            carry(assembly, piece, data)
+    assert assembly.take(0.0) is None
+    assert assembly.hasher is not None
+    assembly.hasher.advance(100 << 20, RUN)
+    out = [piece for _ in range(FEW_IN_FLIGHT + 1) if (piece := assembly.take(0.0)) is not None]
+    assert len(out) == FEW_IN_FLIGHT
+    assembly.hasher.advance(MOST_LAG_BYTES, RUN)
+    assert assembly.take(0.0) is not None
+
+
+def test_bytes_of_an_earlier_run_let_nobody_wait(tmp_path: Path) -> None:
+    """What was there already is hashed while the rest comes, however long that takes."""
+    data = bytes(160 << 20)
+    first = assembly_of(tmp_path, data)
+    assert first.partial is not None
+    first.partial.write(0, data[: 150 << 20])
+    first.partial.record(0, 150 << 20)
+    first.partial.close()
+    assert assembly_of(tmp_path, data).take(0.0) is not None

@@ -25,7 +25,7 @@ from internlm_setup.fetch.transfer.verify import Digest, FileHasher, WrongPiece,
 SMALL_BYTES = 256 << 10
 HASH_STEP_BYTES = 8 << 20
 LAG_BYTES, MOST_LAG_BYTES = 16 << 20, 128 << 20
-MOST_IN_FLIGHT, FEW_IN_FLIGHT = 1000, 2
+MOST_IN_FLIGHT, FEW_IN_FLIGHT = 1 << 30, 2
 
 
 class Assembly:
