@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from internlm_setup.core.child import Failed, Stalled, call, finished
+from internlm_setup.core.child import LOG, Failed, Stalled, call, finished
 
 ALIVE = """
 import os, sys
@@ -90,8 +90,12 @@ def test_it_runs_elsewhere_with_what_it_is_given(tmp_path: Path) -> None:
 def test_what_it_prints_goes_to_the_log_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        run(writing, tmp_path, name="a", text="")
+    LOG.addHandler(caplog.handler)  # whatever other tests did to the loggers above it
+    try:
+        with caplog.at_level(logging.INFO, logger=LOG.name):
+            run(writing, tmp_path, name="a", text="")
+    finally:
+        LOG.removeHandler(caplog.handler)
     assert "a stray word" in caplog.text
     assert capfd.readouterr() == ("", "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def imports(python: Path) -> bool:
 
 
 def pip(*options: str) -> list[str]:
-    return [sys.executable, "-m", "pip", "--python", "{python}", "install", "--quiet", *options]
+    base = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", sys.executable)
+    return [base, "-m", "pip", "--python", "{python}", "install", "--quiet", *options]
 
 
 def test_it_is_made_once_and_used_again(state: Path, env: dict[str, str]) -> None:
