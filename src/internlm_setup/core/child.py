@@ -63,7 +63,8 @@ except BaseException as error:
     traceback.print_exc()
     said = {"ok": False, "words": f"{type(error).__name__}: {error}", **told(error)}
 json.dump(said, answer)
-answer.flush()
+for stream in (answer, sys.stdout, sys.stderr):
+    stream.flush()
 os._exit(0)  # threads that it left behind are not waited for
 """
 

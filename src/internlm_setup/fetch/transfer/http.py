@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import urllib3
 
 BLOCK_BYTES = 1 << 20
+LEAST_ROOM_BYTES = 64 << 10
+GATHER_BYTES, GATHER_S = 256 << 10, 0.01
 MOST_REDIRECTS = 8
 FLOOR_BYTES_PER_S = 1024
 FLOOR_PATIENCE = 2  # times the patience for an answer: 20 s
@@ -46,6 +48,8 @@ class Stream:
 
     def __post_init__(self) -> None:
         self._floor = _Floor(self.floor_window_s)
+        self._failure: Again | None = None
+        self._room_bytes = LEAST_ROOM_BYTES
 
     def __enter__(self) -> Stream:  # noqa: PYI034  # Self needs Python 3.11
         return self
@@ -67,16 +71,43 @@ class Stream:
         Raises:
             Again: The server closed early, stalled, or fell below the floor speed.
         """
+        if self._failure is not None:
+            raise self._failure
         self._floor.check(self.got_bytes)
         limits = (BLOCK_BYTES, most_bytes, None if self.length_bytes is None else self.length_bytes - self.got_bytes)
         most = min(limit for limit in limits if limit is not None)
-        block = self._read(most, cancelled) if most > 0 else b""
+        block = self._gather(most, cancelled) if most > 0 else b""
         if cancelled.is_set():
             return b""
         if not block and most > 0 and self.length_bytes is not None:
             raise Again(_CLOSED_EARLY)
         self.got_bytes += len(block)
         return block
+
+    def _gather(self, most_bytes: int, cancelled: threading.Event) -> bytes:
+        """Put what arrives within a moment together: TLS hands out 16 KiB at a time.
+
+        The room for each read follows what comes: too much of it is dear, since it is taken from the system anew.
+        """
+        blocks: list[bytes] = []
+        left_bytes, enough_s = most_bytes, time.monotonic() + GATHER_S
+        while left_bytes > most_bytes - GATHER_BYTES and left_bytes > 0:
+            try:
+                block = self._read(min(self._room_bytes, left_bytes), cancelled)
+            except Again as error:
+                if not blocks:
+                    raise
+                self._failure = error  # told next time, so that what came is kept
+                break
+            blocks.append(block)
+            left_bytes -= len(block)
+            if not block or time.monotonic() >= enough_s:
+                break
+            if len(block) == self._room_bytes:
+                self._room_bytes = min(2 * self._room_bytes, BLOCK_BYTES)
+            elif len(block) < self._room_bytes // 4:
+                self._room_bytes = max(self._room_bytes // 2, LEAST_ROOM_BYTES)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def _read(self, most_bytes: int, cancelled: threading.Event) -> bytes:
         """Return what is there, at least one byte; nothing at the end of the body."""
