@@ -16,7 +16,13 @@ from internlm_setup.fetch.transfer import prefixes
 from internlm_setup.fetch.transfer.commit import commit, proof_of
 from internlm_setup.fetch.transfer.errors import HashMismatch
 from internlm_setup.fetch.transfer.manifest import Entry
-from internlm_setup.fetch.transfer.piece import Piece, last_to_arrive, split_at
+from internlm_setup.fetch.transfer.piece import (
+    RELIEVE_AFTER_LATENCIES,
+    RELIEVE_AFTER_S,
+    Piece,
+    last_to_arrive,
+    split_at,
+)
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
 from internlm_setup.fetch.transfer.spans import Span
 from internlm_setup.fetch.transfer.store import Partial, Store
@@ -43,7 +49,7 @@ class Assembly:
         self.small: bytearray | None = None
         self.queue: list[Span] = []
         self.in_flight: list[Piece] = []
-        self._fastest = 0.0
+        self._usual_bytes_per_s = self._latency_s = 0.0
         self._new = False
         self.opened = False
         self.single_stream = False
@@ -147,16 +153,22 @@ class Assembly:
         """
         if self.queue or self.single_stream or not self.keeps_pieces:
             return None
-        slow = last_to_arrive(self.in_flight, now_s)
-        fastest = max((self._fastest, *(p.rate_bytes_per_s(now_s) for p in self.in_flight)))
-        if slow is None or not fastest or not slow.lock.acquire(blocking=False):  # whoever holds it is writing: alive
+        slow = last_to_arrive(self.in_flight, now_s, RELIEVE_AFTER_S + RELIEVE_AFTER_LATENCIES * self._latency_s)
+        rates = [p.rate_bytes_per_s(now_s) for p in self.in_flight if p is not slow and p.at > p.start]
+        usual = self._usual_bytes_per_s or max((*rates, slow.rate_bytes_per_s(now_s) if slow else 0.0))
+        if slow is None or not usual or not slow.lock.acquire(blocking=False):  # whoever holds it is writing: alive
             return None
         try:
-            end, slow.end = slow.end, split_at(slow, fastest, now_s)
+            end, slow.end = slow.end, split_at(slow, usual, now_s)
             self.record(slow)  # its worker may never come back to do so
         finally:
             slow.lock.release()
         return self._begin(slow.end, end, now_s)
+
+    def answered(self, piece: Piece, now_s: float) -> None:
+        """Note how long a server took to begin with a piece."""
+        piece.answered_s = now_s
+        self._latency_s = _mixed(self._latency_s, now_s - piece.begun_s)
 
     def record(self, piece: Piece) -> None:
         """Journal what a piece has written since the last time (its lock is held)."""
@@ -170,7 +182,8 @@ class Assembly:
         A piece without an end counts as carried when its stream ended well, which `arrived` says.
         """
         self.in_flight.remove(piece)
-        self._fastest = max(self._fastest, piece.rate_bytes_per_s(now_s))
+        if piece.at > piece.start:
+            self._usual_bytes_per_s = _mixed(self._usual_bytes_per_s, piece.rate_bytes_per_s(now_s))
         carried = piece.arrived or piece.done
         if self.finished or (carried and self.keeps_pieces and not self.single_stream):
             return
@@ -283,3 +296,8 @@ class Assembly:
             self.partial.discard()
         self.partial, self.hasher, self.small = None, None, None
         self.opened = False
+
+
+def _mixed(before: float, found: float) -> float:
+    """Return a running mean: what was found counts a quarter, the first time all."""
+    return found if not before else 0.75 * before + 0.25 * found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRESS_BYTES = 20 << 10  # what the floor speed brings in one window
 RELIEVE_AFTER_S = 0.5
+RELIEVE_AFTER_LATENCIES = 5  # a new request, perhaps on a new connection, needs a few round trips to be of use
 LEAST_RELIEVED_BYTES = 256 << 10
 LEAST_KEPT_BYTES = 64 << 10
 
@@ -29,6 +30,7 @@ class Piece:
         start: Where it begins.
         end: Where it ends, exclusive; None is the end of the body. Brought nearer by others, under `lock`.
         begun_s: When it was handed out.
+        answered_s: When the server's answer began; None before.
         at: How far it has come.
         recorded: How much of that the journal knows.
         arrived: Whether a body without a known end was read to its end.
@@ -42,6 +44,7 @@ class Piece:
     at: int = field(init=False)
     recorded: int = field(init=False)
     arrived: bool = field(default=False, init=False)
+    answered_s: float | None = field(default=None, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _asked_end: int | None = field(init=False)
 
@@ -75,26 +78,28 @@ class Piece:
         return None if self.end is None else self.end - self.at
 
     def rate_bytes_per_s(self, now_s: float) -> float:
-        """How fast it has come so far."""
-        return (self.at - self.start) / max(now_s - self.begun_s, 0.001)
+        """How fast it has come since it was answered."""
+        since_s = self.begun_s if self.answered_s is None else self.answered_s
+        return (self.at - self.start) / max(now_s - since_s, 0.001)
 
 
-def last_to_arrive(pieces: Iterable[Piece], now_s: float) -> Piece | None:
+def last_to_arrive(pieces: Iterable[Piece], now_s: float, patience_s: float = RELIEVE_AFTER_S) -> Piece | None:
     """Return the piece that would come last, if it is worth relieving: large enough, and slow enough to be waited for.
 
-    A piece that was only just begun says nothing about its speed yet.
+    A piece that was begun less than `patience_s` ago says nothing about its speed yet, and one that will be here by
+    then is sooner here than anybody else could begin with it.
     """
-    begun = {p: p.left_bytes or 0 for p in pieces if now_s - p.begun_s >= RELIEVE_AFTER_S}
+    begun = {p: p.left_bytes or 0 for p in pieces if now_s - p.begun_s >= patience_s}
     waits_s = {p: n / max(p.rate_bytes_per_s(now_s), 1.0) for p, n in begun.items() if n >= LEAST_RELIEVED_BYTES}
     last = max(waits_s, key=waits_s.__getitem__, default=None)
-    return last if last is not None and waits_s[last] >= RELIEVE_AFTER_S else None
+    return last if last is not None and waits_s[last] >= patience_s else None
 
 
-def split_at(piece: Piece, fastest_bytes_per_s: float, now_s: float) -> int:
-    """Say where to cut what is left of a piece, so that its worker and a fast one end together.
+def split_at(piece: Piece, other_bytes_per_s: float, now_s: float) -> int:
+    """Say where to cut what is left of a piece, so that its worker and another one end together.
 
     A worker that would keep next to nothing keeps nothing: its connection is silent, or not worth waiting for.
     """
     rate = piece.rate_bytes_per_s(now_s)
-    kept = int((piece.left_bytes or 0) * rate / (rate + fastest_bytes_per_s)) if rate else 0
+    kept = int((piece.left_bytes or 0) * rate / (rate + other_bytes_per_s)) if rate else 0
     return piece.at + (kept if kept >= LEAST_KEPT_BYTES else 0)

@@ -159,6 +159,7 @@ class _Pool:
         cancelled = self.board.cancelled
         with self.fetcher.open(location, wanted) as stream:
             assembly.learned(stream.final)
+            assembly.answered(piece, time.monotonic())
             self._compare_tag(assembly, stream.etag)
             try:
                 self._receive(piece, stream)
