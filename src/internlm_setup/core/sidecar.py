@@ -180,13 +180,22 @@ def installers(env: Mapping[str, str]) -> list[list[str]]:
     uv = shutil.which("uv", path=env.get("PATH"))
     if uv:
         ways.append([uv, "pip", "install", "--quiet", "--python", "{python}"])
-    base = getattr(sys, "_base_executable", "") or sys.executable
-    pip = sys.executable if importlib.util.find_spec("pip") else base
-    if importlib.util.find_spec("pip") or finished([pip, "-m", "pip", "--version"], env, Path.home())[0] == 0:
+    pip = python_with_pip()
+    if finished([pip, "-m", "pip", "--version"], env, Path.home())[0] == 0:
         for isolated in ([], ["--isolated"]):
             start = [pip, "-m", "pip", *isolated, "--python", "{python}", "install", "--quiet", "--retries", "2"]
             ways.append([*start, "--no-warn-script-location", "--disable-pip-version-check"])
     return ways
+
+
+def python_with_pip() -> str:
+    """Return our own interpreter when it has pip, else the one that our environment was made from."""
+    if importlib.util.find_spec("pip"):
+        return sys.executable
+    base = Path(sys.base_prefix)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    places = (base / "bin" / version, base / "bin" / "python3", base / "python.exe")
+    return next((str(place) for place in places if place.exists()), sys.executable)
 
 
 def _make(wanted: Sidecar, folder: Path, env: Mapping[str, str], attempts: Sequence[Sequence[str]]) -> None:

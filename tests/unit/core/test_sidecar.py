@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
-import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -51,8 +49,7 @@ def imports(python: Path) -> bool:
 
 
 def pip(*options: str) -> list[str]:
-    base = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", sys.executable)
-    return [base, "-m", "pip", "--python", "{python}", "install", "--quiet", *options]
+    return [sidecar.python_with_pip(), "-m", "pip", "--python", "{python}", "install", "--quiet", *options]
 
 
 def test_it_is_made_once_and_used_again(state: Path, env: dict[str, str]) -> None:
