@@ -133,9 +133,9 @@ class _Pool:
             except Again as error:
                 self._retry(piece, error)
             except SetupError as error:
+                self.board.fail(assembly, error)  # before it is given back: without it nothing would seem to be missing
                 with self.board.lock:
                     assembly.in_flight.remove(piece)
-                self.board.fail(assembly, error)
             else:
                 with self.board.lock:
                     assembly.give_back(piece, time.monotonic())
@@ -244,6 +244,9 @@ class _Pool:
         """Hash what is here of a content; finish it when that is all."""
         try:
             with self.board.lock:
+                if assembly.finished:  # given up meanwhile
+                    assembly.hashing = False
+                    return
                 complete = assembly.complete
             if complete:
                 self._finish(assembly)
