@@ -244,13 +244,10 @@ class _Pool:
         """Hash what is here of a content; finish it when that is all."""
         try:
             with self.board.lock:
-                if assembly.finished:  # given up meanwhile
-                    assembly.hashing = False
-                    return
-                complete = assembly.complete
-            if complete:
+                complete, given_up = assembly.complete, assembly.finished
+            if complete and not given_up:
                 self._finish(assembly)
-            elif assembly.hasher is not None and assembly.partial is not None:
+            elif not given_up and assembly.hasher is not None and assembly.partial is not None:
                 self._follow(assembly.hasher, assembly.partial, assembly)
         except WrongPiece as wrong:
             self.board.refetch(assembly, wrong)
