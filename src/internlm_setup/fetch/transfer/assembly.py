@@ -21,6 +21,7 @@ from internlm_setup.fetch.transfer.piece import (
     RELIEVE_AFTER_S,
     Piece,
     last_to_arrive,
+    running_mean,
     split_at,
 )
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
@@ -168,7 +169,7 @@ class Assembly:
     def answered(self, piece: Piece, now_s: float) -> None:
         """Note how long a server took to begin with a piece."""
         piece.answered_s = now_s
-        self._latency_s = _mixed(self._latency_s, now_s - piece.begun_s)
+        self._latency_s = running_mean(self._latency_s, now_s - piece.begun_s)
 
     def record(self, piece: Piece) -> None:
         """Journal what a piece has written since the last time (its lock is held)."""
@@ -183,7 +184,7 @@ class Assembly:
         """
         self.in_flight.remove(piece)
         if piece.at > piece.start:
-            self._usual_bytes_per_s = _mixed(self._usual_bytes_per_s, piece.rate_bytes_per_s(now_s))
+            self._usual_bytes_per_s = running_mean(self._usual_bytes_per_s, piece.rate_bytes_per_s(now_s))
         carried = piece.arrived or piece.done
         if self.finished or (carried and self.keeps_pieces and not self.single_stream):
             return
@@ -296,8 +297,3 @@ class Assembly:
             self.partial.discard()
         self.partial, self.hasher, self.small = None, None, None
         self.opened = False
-
-
-def _mixed(before: float, found: float) -> float:
-    """Return a running mean: what was found counts a quarter, the first time all."""
-    return found if not before else 0.75 * before + 0.25 * found

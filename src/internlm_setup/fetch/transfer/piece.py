@@ -103,3 +103,8 @@ def split_at(piece: Piece, other_bytes_per_s: float, now_s: float) -> int:
     rate = piece.rate_bytes_per_s(now_s)
     kept = int((piece.left_bytes or 0) * rate / (rate + other_bytes_per_s)) if rate else 0
     return piece.at + (kept if kept >= LEAST_KEPT_BYTES else 0)
+
+
+def running_mean(before: float, found: float) -> float:
+    """Return a mean of rates or latencies: what was found counts a quarter, the first time all."""
+    return found if not before else 0.75 * before + 0.25 * found
