@@ -1,0 +1,1 @@
+"""What goes wrong with SSH, in words: one class a trouble."""

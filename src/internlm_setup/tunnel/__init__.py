@@ -1,0 +1,1 @@
+"""Package tunnel: hold a port forward open through drops, sleeps and recreated machines."""
