@@ -140,20 +140,19 @@ class _Reading:
                 active = not never and fits_any(self._host_now(), words)
             elif line.keyword == "match":
                 active = self._matches(line.rest, file, number) and not never
-            elif line.keyword == "include" and depth == _DEEPEST:
-                self._note(TOO_DEEP, file, number)
             elif line.keyword == "include":
-                for path in self._included(words, file):
-                    self.file(ConfigFile(path, file.includes_from), active=active, depth=depth + 1)
+                self._include(words, file, number, active=active, depth=depth + 1)
             elif active:
                 self._take(line, words)
 
-    def _included(self, words: Sequence[str], file: ConfigFile) -> list[Path]:
-        found: list[Path] = []
+    def _include(self, words: Sequence[str], file: ConfigFile, line: int, *, active: bool, depth: int) -> None:
+        if depth > _DEEPEST:
+            self._note(TOO_DEEP, file, line)
+            return
         for word in words:
-            path = file.includes_from / under_home(word, self.question.home)
-            found += [Path(name) for name in sorted(glob.glob(str(path))) if not Path(name).is_dir()]  # noqa: PTH207
-        return found
+            pattern = str(file.includes_from / under_home(word, self.question.home))
+            for name in sorted(glob.glob(pattern)):  # noqa: PTH207  # its pattern may be absolute
+                self.file(ConfigFile(Path(name), file.includes_from), active=active, depth=depth)
 
     def _take(self, line: Line, words: Sequence[str]) -> None:
         keyword = line.keyword

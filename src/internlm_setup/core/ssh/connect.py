@@ -100,12 +100,10 @@ def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport
         CannotRead: A file of known hosts is there and cannot be read.
         CannotWrite: A new host key was accepted and cannot be written down.
     """
-    route = (*spec.jumps, spec)
-    way = _Way(sock, [sock.close] if sock is not None else [])
-    for at, hop in enumerate(route):
-        if at:
-            way = _onwards(transport, route[at - 1], hop, manner)
-        transport = _connect_one(hop, manner, way)
+    first, *others = (*spec.jumps, spec)
+    transport = _connect_one(first, manner, _Way(sock, [sock.close] if sock is not None else []))
+    for before, hop in zip((first, *others), others, strict=False):
+        transport = _connect_one(hop, manner, _onwards(transport, before, hop, manner))
     return transport
 
 
@@ -194,11 +192,9 @@ def _trouble(transport: ClientTransport, spec: HostSpec, patience: Patience, cau
         return NotSsh(host, port, greeting[0][:_LONGEST_WORDS])
     if isinstance(cause, paramiko.IncompatiblePeer) and transport.theirs:
         return _no_common(transport, host)
-    if cause is None and transport.is_active():
-        return ServerSilent(host, port, patience.greeting_s + patience.handshake_s)
     if not greeting and isinstance(getattr(cause, "__context__", None), TimeoutError):
         return ServerSilent(host, port, patience.greeting_s)
-    if transport.packetizer.handshake_timed_out():
+    if transport.is_active() or transport.packetizer.handshake_timed_out():
         return ServerSilent(host, port, patience.handshake_s)
     if not greeting or cause is None or isinstance(cause, (EOFError, OSError)):
         return ConnectionLost(host, port, f": {transport.farewell}" if transport.farewell else "")

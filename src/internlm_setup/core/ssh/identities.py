@@ -20,8 +20,8 @@ from paramiko.pkey import PublicBlob
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.errors import WrongPassphrase
-from internlm_setup.core.ssh.key_files import KeyFile, fingerprint, look
-from internlm_setup.core.ssh.keys import load_private
+from internlm_setup.core.ssh.key_files import KeyFile, fingerprint
+from internlm_setup.core.ssh.keys import load_private, look
 from internlm_setup.core.ssh.model import HostSpec
 
 _AGENT_PATIENCE_S = 30.0  # a person may have to confirm each use

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 def fits(words: str, pattern: str) -> bool:
     """Say whether the whole of `words` fits one pattern; nothing but `*` and `?` is special."""
-    return (
-        re.fullmatch("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), words, re.DOTALL) is not None
-    )
+    special = {"*": ".*", "?": "."}
+    return re.fullmatch("".join(special.get(c) or re.escape(c) for c in pattern), words, re.DOTALL) is not None
 
 
 def fits_any(words: str, patterns: Iterable[str]) -> bool:
