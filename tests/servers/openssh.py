@@ -1,163 +1,167 @@
-"""The real OpenSSH server on 127.0.0.1, with its own host keys, its own authorized keys and a program for each port.
-
-It runs in the foreground, as root or as whoever runs the tests (who can then log in as themselves only), and ends
-with the test. Nothing of the machine's own SSH is read or written.
-"""
+"""The real OpenSSH server on loopback, with host keys, a home folder and a list of keys of its own."""
 
 from __future__ import annotations
 
+import getpass
 import os
-import pwd
 import shutil
-import socket
+import signal
 import subprocess
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from servers.rude import closed_port
 
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
-needs_sshd = pytest.mark.skipif(
-    not Path(SSHD).exists() or shutil.which("ssh-keygen") is None or os.geteuid() != 0, reason="sshd needs root here"
-)
-ME = pwd.getpwuid(os.geteuid()).pw_name if hasattr(os, "geteuid") else ""
-_PATIENCE_S = 15.0
-
-
-def make_key(path: Path, *more: str, kind: str = "ed25519", passphrase: str = "") -> Path:
-    """Make a key pair with `ssh-keygen`; returns the private file."""
-    words = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path), *more]
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=60)
-    return path
+SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+_GOODBYE_S = 5.0
+# The password list that the account's password stands in is the server's alone: it lives in its own namespace.
+_OWN_SHADOW = 'mount --bind "$0" /etc/shadow && exec "$@"'
 
 
 @dataclass
-class OpenSSH:
-    """A server that runs.
+class Sshd:
+    """A server.
 
     Attributes:
-        folder: Where all its files are.
-        port: Its port on 127.0.0.1.
-        options: Lines of its configuration that win over ours.
-        password: What opens the account on this server, and on this one only.
-        user: The account that logs in.
+        folder: All its files are in there.
+        port: On 127.0.0.1.
+        user: The only account that can log in: our own.
+        password: What lets it in besides keys; empty for keys alone.
+        lines: More of `sshd_config`, which win.
+        log: What the server said, line by line.
     """
 
     folder: Path
     port: int
-    options: Sequence[str] = ()
+    user: str
     password: str = ""
-    user: str = ME
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    lines: Sequence[str] = ()
+    log: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[str] | None = None
+
+    @property
+    def home(self) -> Path:
+        """The account's home folder during sessions."""
+        return self.folder / "home"
 
     @property
     def authorized_keys(self) -> Path:
-        """Who may log in; a key is added with `let_in`."""
-        return self.folder / "authorized_keys"
+        """The list of keys that open the door, where it usually is."""
+        return self.home / ".ssh" / "authorized_keys"
 
     @property
-    def host_key(self) -> Path:
-        """The private file of its host key."""
-        return self.folder / "host_ed25519"
+    def host_key(self) -> str:
+        """The server's public key, as `known_hosts` has it behind the name."""
+        return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
 
     @property
-    def log(self) -> str:
-        """What it said so far."""
-        return (self.folder / "sshd.log").read_text("utf-8", "replace")
-
     def known_line(self) -> str:
-        """Return the line that makes it known."""
-        return f"[127.0.0.1]:{self.port} {self.host_key.with_suffix('.pub').read_text()}"
+        """The line that makes the server known."""
+        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
 
-    def let_in(self, key: Path, before: str = "") -> None:
-        """Take a key from now on; `before` are options of that line."""
-        with self.authorized_keys.open("a") as file:
-            file.write(before + Path(f"{key}.pub").read_text())
+    def authorize(self, line: str) -> None:
+        """Let a public key in."""
+        self.authorized_keys.parent.mkdir(mode=0o700, exist_ok=True)
+        with self.authorized_keys.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, again with the same keys on the same port; it listens when this returns."""
+        assert SSHD is not None
         config = self.folder / "sshd_config"
-        config.write_text("\n".join([*self.options, *self._defaults()]) + "\n")
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        words = [SSHD, "-D", "-f", str(config), "-E", str(self.folder / "sshd.log")]
+        config.write_text("\n".join([*self.lines, *self._settings()]) + "\n", encoding="utf-8")
+        command = [SSHD, "-D", "-e", "-f", str(config)]
         if self.password:
-            words = self._with_password(words)
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
-        give_up_s = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < give_up_s and self.process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as caller:
-                caller.recv(1)
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"sshd did not start: {self.log}")
+            command = ["unshare", "--mount", "sh", "-c", _OWN_SHADOW, str(self._shadow()), *command]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
+        self._process = process
+        listening = threading.Event()
+
+        def read() -> None:
+            assert process.stderr is not None
+            with process.stderr as lines:
+                for line in lines:
+                    self.log.append(line.rstrip())
+                    if "listening on" in line:
+                        listening.set()
+            listening.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        listening.wait()
+        assert process.poll() is None, self.log
 
     def stop(self) -> None:
-        """End it; connections that are up stay up, as with the real one."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(_PATIENCE_S)
-            self.process = None
+        """End it; connections that are up stay up, as they do with the real one."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_GOODBYE_S)
+            self._process = None
 
-    def children(self) -> list[int]:
+    def sessions(self) -> list[int]:
         """Return the processes that serve the connections that are up."""
-        if self.process is None:
+        if self._process is None:
             return []
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(number) for number in listed.split()]
+        pid = self._process.pid
+        return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def _with_password(self, words: list[str]) -> list[str]:
-        """Return the command in a mount namespace of its own, where the account has this password."""
-        hashed = subprocess.run(
-            ["openssl", "passwd", "-6", "-stdin"], input=self.password.encode(), check=True, capture_output=True
-        ).stdout.decode()
+    def _shadow(self) -> Path:
+        hashing = ["openssl", "passwd", "-6", "-stdin"]
+        hashed = subprocess.run(hashing, input=self.password, check=True, capture_output=True, encoding="utf-8").stdout
         others = [line for line in Path("/etc/shadow").read_text().splitlines() if not line.startswith(f"{self.user}:")]
-        shadow = self.folder / "shadow"
-        shadow.touch(0o600)
-        shadow.write_text("\n".join([f"{self.user}:{hashed.strip()}:20000:0:99999:7:::", *others, ""]))
-        script = 'mount --bind "$0" /etc/shadow && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, str(shadow), *words]
+        file = self.folder / "shadow"
+        file.touch(0o600)
+        file.write_text("\n".join([f"{self.user}:{hashed.strip()}:20000:0:99999:7:::", *others, ""]))
+        return file
 
-    def _defaults(self) -> Iterator[str]:
-        yield f"ListenAddress 127.0.0.1:{self.port}"
-        yield f"HostKey {self.host_key}"
-        yield f"AuthorizedKeysFile {self.authorized_keys}"
-        yield f"PidFile {self.folder}/sshd.pid"
-        yield "UsePAM no"
-        yield "StrictModes no"
-        yield "PermitRootLogin yes"
-        yield f"PasswordAuthentication {'yes' if self.password else 'no'}"
-        yield "KbdInteractiveAuthentication no"
-        yield "MaxStartups 100"
-        yield "LogLevel VERBOSE"
+    def _settings(self) -> list[str]:
+        return [
+            f"Port {self.port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {self.folder / 'host_key'}",
+            f"PidFile {self.folder / 'sshd.pid'}",
+            f"AuthorizedKeysFile {self.authorized_keys}",
+            f"SetEnv HOME={self.home}",
+            "StrictModes no",  # the temporary folder may be anybody's
+            "UsePAM no",
+            f"PasswordAuthentication {'yes' if self.password else 'no'}",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin yes",
+            "MaxStartups 100",
+            "LogLevel VERBOSE",
+        ]
 
 
 @contextmanager
-def openssh(folder: Path, *options: str, port: int | None = None, password: str = "") -> Iterator[OpenSSH]:
-    """Run a server in a folder; a folder that served before keeps its host key and who may log in.
+def sshd(folder: Path, *lines: str, port: int | None = None, password: str = "") -> Iterator[Sshd]:
+    """Run a server until the end of the block; its connections end there too.
 
     Args:
-        folder: It is made when it is missing.
-        options: Lines of `sshd_config`; the first of a kind wins, so they win over ours.
-        port: A free one, unless said.
-        password: Taken besides keys, where it is given.
+        folder: Empty, or missing; everything of the server is in there.
+        lines: More of `sshd_config`; they come first, so they win.
+        port: Where it listens; a free port unless said.
+        password: Taken for the account, besides keys. Needs root and a mount namespace.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o755)
-    server = OpenSSH(folder, port or closed_port(), options, password)
-    if not server.host_key.exists():
-        make_key(server.host_key)
-    server.authorized_keys.touch()
+    (folder / "home").mkdir(mode=0o700, parents=True)
+    make_key(folder / "host_key")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where it locks its unprivileged half into
+    server = Sshd(folder, port or closed_port(), getpass.getuser(), password, lines)
     server.start()
     try:
         yield server
     finally:
-        children = server.children()
+        sessions = server.sessions()
         server.stop()
-        for number in children:
+        for number in sessions:
             with suppress(ProcessLookupError):
-                os.kill(number, 15)
+                os.kill(number, signal.SIGTERM)
+
+
+def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
+    """Make a key pair with `ssh-keygen`; returns the private file."""
+    words = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from internlm_setup.core.ssh.ask import Login, NewHostKey, Prompt
 from internlm_setup.core.ssh.model import HostSpec
-from servers.openssh import OpenSSH
+from servers.openssh import Sshd
 
 
 @dataclass
@@ -50,8 +50,13 @@ class Person:
         return False
 
 
-def spec_of(server: OpenSSH, *keys: Path, known: bool = True) -> HostSpec:
+def spec_of(server: Sshd, *keys: Path, known: bool = True) -> HostSpec:
     """Return how to reach a server with these keys; it is known unless said."""
     file = server.folder / "known_hosts"
-    file.write_text(server.known_line() if known else "")
+    file.write_text(server.known_line if known else "")
     return HostSpec("127.0.0.1", server.port, server.user, "box", keys, known_hosts=(file,))
+
+
+def public(key: Path) -> str:
+    """Return the line of a key's public half."""
+    return Path(f"{key}.pub").read_text().strip()

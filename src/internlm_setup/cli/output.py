@@ -119,12 +119,29 @@ class Output:
         """Colour words for stderr where that is wanted: a terminal, and no NO_COLOR."""
         return f"\x1b[{_STYLES[style]}m{words}\x1b[0m" if self._coloured() else words
 
-    def ask(self, words: Text) -> str | None:
-        """Ask a person on the terminal, also with `-q`; None where there is nobody to ask."""
+    def ask(self, words: Text, *, hidden: bool = False) -> str | None:
+        """Ask a person on the terminal, also with `-q`; None where there is nobody to ask.
+
+        Args:
+            words: The question.
+            hidden: The answer is not to be seen while it is typed; it comes without its newline.
+        """
         if self.form != "human" or not (sys.stdin.isatty() and self.stderr.isatty()):
             return None
+        if hidden:
+            from getpass import getpass
+
+            with contextlib.suppress(EOFError):
+                return getpass(self._words(words), self.stderr)
+            return ""
         self._write(self.stderr, self._words(words))
         return sys.stdin.readline()
+
+    def control(self, sequence: str) -> bool:
+        """Send the person's terminal a control sequence, also with `-q`; False where there is none."""
+        if self.is_live():
+            self._write(self.stderr, sequence)
+        return self.is_live()
 
     # Terminal
 

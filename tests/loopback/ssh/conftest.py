@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from servers.openssh import OpenSSH, make_key, openssh
+from servers.openssh import Sshd, make_key, sshd
+from servers.ssh_person import public
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSSH]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A server that takes the key `key` of its folder."""
-    with openssh(tmp_path_factory.mktemp("sshd")) as running:
-        running.let_in(make_key(running.folder / "key"))
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
+        running.authorize(public(make_key(running.folder / "key")))
         yield running
 
 
 @pytest.fixture
-def key(server: OpenSSH) -> Path:
+def key(server: Sshd) -> Path:
     """The key that it takes."""
     return server.folder / "key"
