@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.core.ssh.keys import NewKey, load_private, make, public_blob
+from internlm_setup.core.ssh.keys import NewKey, load_private, look, make, public_blob
 from internlm_setup.ssh_key import store
 from internlm_setup.ssh_key.errors import KeyDiffers, KeyExists
 
@@ -70,6 +73,25 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str, kind: str) -> None:
     assert error.value.free == str(tmp_path / "key-2")
     assert list(tmp_path.iterdir()) == [there]
     assert there.lstat() == before
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """Of many that make one key at the same moment a single one wins, and its two files belong together."""
+    made = [make("ed25519") for _ in range(8)]
+    start = threading.Barrier(len(made))
+    won: list[NewKey] = []
+
+    def write(key: NewKey) -> None:
+        start.wait()
+        with suppress(KeyExists):
+            store.write(tmp_path / "key", key, "a@b")
+            won.append(key)
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        list(pool.map(write, made))
+    (winner,) = won
+    assert look(tmp_path / "key").comment == "a@b"  # it comes from a `.pub` of the same key
+    assert look(tmp_path / "key").blob == winner.blob
 
 
 def test_the_name_that_is_offered_is_free(tmp_path: Path) -> None:
