@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.core.ssh.keys import NewKey, load_private, look, make, public_blob
+from internlm_setup.core.ssh.keys import NewKey, load_private, make, public_blob
 from internlm_setup.ssh_key import store
 from internlm_setup.ssh_key.errors import KeyDiffers, KeyExists
 
@@ -75,23 +72,12 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str, kind: str) -> None:
     assert there.lstat() == before
 
 
-def test_two_at_once(tmp_path: Path) -> None:
-    """Of many that make one key at the same moment a single one wins, and its two files belong together."""
-    made = [make("ed25519") for _ in range(8)]
-    start = threading.Barrier(len(made))
-    won: list[NewKey] = []
-
-    def write(key: NewKey) -> None:
-        start.wait()
-        with suppress(KeyExists):
-            store.write(tmp_path / "key", key, "a@b")
-            won.append(key)
-
-    with ThreadPoolExecutor(len(made)) as pool:
-        list(pool.map(write, made))
-    (winner,) = won
-    assert look(tmp_path / "key").comment == "a@b"  # it comes from a `.pub` of the same key
-    assert look(tmp_path / "key").blob == winner.blob
+def test_a_file_that_came_meanwhile(tmp_path: Path) -> None:
+    """Looking first is for the person; the system itself refuses to open what is there."""
+    (tmp_path / "key").write_bytes(b"precious")
+    with pytest.raises(KeyExists):
+        store._write_new(tmp_path / "key", b"ours", 0o600)
+    assert (tmp_path / "key").read_bytes() == b"precious"
 
 
 def test_the_name_that_is_offered_is_free(tmp_path: Path) -> None:
