@@ -11,14 +11,15 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 15.0
 
 
-def backoff_s(attempt: int, *, jitter: float | None = None) -> float:
-    """Return the wait before a retry: doubling from 0.5 s to 15 s, less up to a half at random.
+def backoff_s(attempt: int, *, first_s: float = FIRST_WAIT_S, jitter: float | None = None) -> float:
+    """Return the wait before a retry: doubling from `first_s` to 15 s, less up to a half at random.
 
     Args:
-        attempt: 1 for the first retry.
+        attempt: 1 for the first retry; there may be any number of them.
+        first_s: The longest first wait.
         jitter: 0.0 to 1.0 instead of chance.
     """
-    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
+    longest = min(LONGEST_WAIT_S, first_s * 2.0 ** min(attempt - 1, 30))
     return float(longest * (1 - (random.random() if jitter is None else jitter) / 2))  # noqa: S311
 
 

@@ -1,0 +1,323 @@
+"""Keeps a session to one server: connects, watches, and connects again, while nobody's port closes.
+
+Everything is decided in the thread that is in `run`. Others put what happened into its inbox, and those that carry
+connections wait in `open_channel` until there is a session that answers.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from internlm_setup.core.clock import Clock, SystemClock
+from internlm_setup.core.errors import DeniedError, ProtocolError, SetupError, UnavailableError
+from internlm_setup.core.retry import backoff_s
+from internlm_setup.core.ssh.ask import Asker
+from internlm_setup.core.ssh.connect_errors import HostUnknown, HostUnreachable, ServerSilent
+from internlm_setup.core.text import Text
+from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel.errors import ChannelRefused
+from internlm_setup.tunnel.link import Attempt, Link
+from internlm_setup.tunnel.model import Channel, Endpoint, Engine, Session, SessionSpec, State
+from internlm_setup.tunnel.questions import Questions
+
+TICK_S = 1.0
+_FIRST_WAIT_S = 0.05
+_JUMP_S = 2.0  # so much more than was meant to pass: we slept
+_LINGER_S = 60.0  # how long a silent session keeps its streams
+_EAGER_S = 60.0  # how long an outage is met with a try a second, while nobody answers at all
+_EVERY_S, _SELDOM_S = 1.0, 15.0
+_MOST_ATTEMPTS = 5
+_SETTLED_S = 10.0  # a session that ended sooner counts as a failed try
+_OPEN_S = 3.0  # how long the first try to open a stream may take, then twice that
+_NOBODY = {"time-out", "no-route"}
+
+
+class Supervisor:
+    """One server's session, for as long as it is wanted."""
+
+    def __init__(
+        self,
+        spec: SessionSpec,
+        engine: Engine,
+        asker: Asker,
+        tell: ev.Listener,
+        *,
+        wait_s: float = 0.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            spec: Whom to reach, and how patient to be.
+            engine: How sessions are made.
+            asker: Asked in the thread that is in `run`.
+            tell: Told what happens.
+            wait_s: How long to keep trying before there was a first session.
+            clock: The time.
+        """
+        self.spec, self._engine, self._tell = spec, engine, tell
+        self._clock = clock or SystemClock()
+        self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._asker = Questions(asker, self._post)
+        self._ready = threading.Condition()
+        self._links: list[Link] = []
+        self._attempts: set[Attempt] = set()
+        self._best: Link | None = None
+        self._over = False
+        self._was_up = False
+        self._failures = 0
+        self._next_try_s = self._down_since_s = self._clock.monotonic()
+        self._give_up_s = self._next_try_s + wait_s
+        self.state: State = "connecting"
+        self.reconnects = -1
+        self.remote: Callable[[Endpoint, Channel], None] = lambda _, channel: channel.close()
+        self.up: Callable[[Session], None] = lambda _: None
+
+    def run(self) -> None:
+        """Connect, and stay connected until `stop`.
+
+        Raises:
+            UnavailableError: There never was a session, and the time for trying is over.
+            DeniedError: The server does not let us in, or is not the one it was; also later on.
+            SetupError: Whatever else trying again does not mend.
+        """
+        try:
+            self._tell(ev.StateChanged(self.state, 0))
+            while not self._over:
+                self._tick()
+                self._wait()
+        except SetupError:
+            self._become("failed")
+            raise
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Make `run` return soon; from any thread."""
+
+        def over() -> None:
+            self._over = True
+
+        self._post(over)
+
+    def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float | None = None) -> Channel:
+        """Open a stream, waiting through a reconnect where there is one.
+
+        Args:
+            destination: As the server sees it.
+            origin: Who wants it.
+            timeout_s: How long to wait in all; `hold_s` of the session unless said.
+
+        Raises:
+            ChannelRefused: The server could not pass it on.
+            OSError: There was no session in time.
+        """
+        deadline_s = time.monotonic() + (self.spec.hold_s if timeout_s is None else timeout_s)
+        patience_s = _OPEN_S
+        while True:
+            session = self.session(deadline_s)
+            left_s = max(0.1, deadline_s - time.monotonic())
+            try:
+                return session.open_channel(destination, origin, min(patience_s, left_s))
+            except ChannelRefused as refusal:
+                self._tell(ev.ConnectionRefused(f"{destination.host}:{destination.port}", refusal.reason))
+                raise
+            except OSError:  # it ended meanwhile, or is late; whoever watches it may not know yet
+                with self._ready:
+                    self._ready.wait(_FIRST_WAIT_S)
+                patience_s *= 2
+
+    def session(self, deadline_s: float) -> Session:
+        """Wait for a session that answers.
+
+        Args:
+            deadline_s: By the monotonic clock.
+
+        Raises:
+            OSError: There was none in time, or there will be none.
+        """
+        with self._ready:
+            while not self._over:
+                if self._best is not None and self._best.session.alive:
+                    return self._best.session
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError("no connection to the server in time")
+                self._ready.wait(left_s)
+        raise ConnectionAbortedError("the tunnel has ended")
+
+    @property
+    def link(self) -> Link | None:
+        """The session that new connections take, or None."""
+        return self._best
+
+    # What happens in the thread of `run`
+
+    def _wait(self) -> None:
+        """Take what happened, for as long as nothing is to be done; notice when we have slept."""
+        before_s, apart_s = self._clock.monotonic(), self._apart_s()
+        pause_s = self._pause_s(before_s)
+        with suppress(queue.Empty):
+            self._inbox.get(timeout=pause_s)()
+        slept = self._clock.monotonic() - before_s > pause_s + _JUMP_S
+        if slept or abs(self._apart_s() - apart_s) > _JUMP_S:
+            self._failures, self._next_try_s = 0, 0.0
+            self._down_since_s = self._clock.monotonic()
+            for link in self._links:
+                link.poke()
+
+    def _apart_s(self) -> float:
+        """Return how far the clocks are apart: on most systems only one of them goes on while a machine sleeps."""
+        return self._clock.now() - self._clock.monotonic()
+
+    def _pause_s(self, now_s: float) -> float:
+        if self._best is None:
+            return max(0.01, min(TICK_S, self._next_try_s - now_s)) if self._may_try else TICK_S
+        return max(0.01, min(TICK_S, self._best.doubtful_in_s))
+
+    def _tick(self) -> None:
+        now_s = self._clock.monotonic()
+        for link in list(self._links):
+            idle = self._best not in {None, link} and not link.session.traffic.open_channels
+            if idle or not link.session.alive or link.silent_s >= _LINGER_S:
+                self._drop(link, now_s)
+        self._judge()
+        if self._best is None and self._may_try and self._clock.monotonic() >= self._next_try_s:
+            self._try(now_s)
+
+    def _judge(self) -> None:
+        """Choose the session that new connections take, and say in what state that leaves us."""
+        if self._over:
+            return
+        before = self._best
+        with self._ready:
+            self._best = next((link for link in reversed(self._links) if link.usable), None)
+            self._ready.notify_all()
+        if self._best is not None:
+            self._become("up")
+            return
+        if before is not None:
+            self._down_since_s = self._clock.monotonic()
+            self._next_try_s = min(self._next_try_s, self._down_since_s) if self._links else self._next_try_s
+        if any(not link.dead for link in self._links):
+            self._become("degraded")
+        elif self._was_up:
+            self._become("reconnecting")
+        else:
+            self._become("auth" if any(each.in_login for each in self._attempts) else "connecting")
+
+    def _become(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self._tell(ev.StateChanged(state, max(0, self.reconnects)))
+
+    @property
+    def _may_try(self) -> bool:
+        """Whether one more attempt may run beside those that run: before the first session a person may be typing."""
+        if not self._was_up:
+            return not self._attempts
+        return len(self._attempts) < _MOST_ATTEMPTS and not any(each.in_login for each in self._attempts)
+
+    def _try(self, now_s: float) -> None:
+        eager = now_s - self._down_since_s < _EAGER_S
+        self._next_try_s = now_s + (_EVERY_S if eager else _SELDOM_S)
+        attempt = Attempt()
+        self._attempts.add(attempt)
+        threading.Thread(target=self._connect, args=(attempt,), daemon=True, name="tunnel-connect").start()
+
+    def _connect(self, attempt: Attempt) -> None:
+        def proved(_: object) -> None:
+            attempt.in_login = True
+            self._post(self._judge)
+
+        try:
+            session = self._engine.open(self.spec, self._asker, proved)
+        except Exception as error:  # noqa: BLE001  # it is raised again in the thread of `run`
+            self._post(partial(self._failed, attempt, error))
+        else:
+            self._post(partial(self._opened, attempt, session))
+
+    def _opened(self, attempt: Attempt, session: Session) -> None:
+        self._attempts.discard(attempt)
+        if self._over or self._best is not None:
+            threading.Thread(target=session.close, daemon=True).start()
+            return
+        link = Link(session, self.spec, self.remote)
+        self._links.append(link)
+        self._was_up = True
+        self.reconnects += 1
+        link.watch(partial(self._post, self._judge_soon), partial(self._post, self._judge_soon))
+        self.up(session)
+
+    def _judge_soon(self) -> None:
+        """Do nothing: the tick that follows looks at everything."""
+
+    def _failed(self, attempt: Attempt, error: Exception) -> None:
+        self._attempts.discard(attempt)
+        if self._over:
+            return
+        now_s = self._clock.monotonic()
+        if not self._passes(error) or (not self._was_up and now_s >= self._give_up_s):
+            raise error
+        if self._best is not None:
+            return
+        if not _nobody_there(error) or not self._was_up:
+            self._failures += 1
+            self._next_try_s = now_s + backoff_s(self._failures, first_s=_FIRST_WAIT_S)
+        self._tell(ev.Retrying(_words(error), max(0.0, self._next_try_s - now_s)))
+
+    def _passes(self, error: Exception) -> bool:
+        """Say whether an error may pass by itself; once there was a session, whatever is in the way of one may."""
+        if isinstance(error, DeniedError):
+            return False
+        return isinstance(error, (UnavailableError, OSError)) or (self._was_up and isinstance(error, ProtocolError))
+
+    def _drop(self, link: Link, now_s: float) -> None:
+        self._links.remove(link)
+        threading.Thread(target=link.close, daemon=True).start()
+        if link is self._best:
+            self._failures = 0 if now_s - link.since_s >= _SETTLED_S else self._failures + 1
+            self._next_try_s = now_s + (backoff_s(self._failures, first_s=_FIRST_WAIT_S) if self._failures else 0.0)
+
+    # From other threads, and the end
+
+    def _post(self, message: Callable[[], object]) -> None:
+        with self._ready:
+            if not self._over:
+                self._inbox.put(message)
+                return
+        message()
+
+    def _end(self) -> None:
+        """Hang up everywhere; whoever still connects hangs up by itself when it is done."""
+        with self._ready:
+            self._over, self._best, self._asker.closed = True, None, True
+            self._ready.notify_all()
+        with suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
+        closing = [threading.Thread(target=link.close, daemon=True) for link in self._links]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(_EVERY_S)
+        if self.state != "failed":
+            self._become("stopped")
+
+
+def _nobody_there(error: Exception) -> bool:
+    """Say whether a failure means that nothing of ours reached anybody, so that trying again costs nobody anything."""
+    if isinstance(error, HostUnreachable):
+        return error.cause_id in _NOBODY
+    return isinstance(error, (HostUnknown, ServerSilent))
+
+
+def _words(error: Exception) -> Text:
+    if isinstance(error, SetupError):
+        return Text(en=error.message("en"), zh=error.message("zh"))
+    return Text(en=str(error), zh=str(error))
