@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from internlm_setup.core.ssh.ask import Asker, NobodyToAsk
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel import events as ev
-from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session, SessionSpec, Traffic
+from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session, SessionSpec, State, Traffic
 from internlm_setup.tunnel.supervisor import Supervisor
 
 FORWARD = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
@@ -137,14 +137,14 @@ class FakeEngine:
     tries: int = 0
     unproved: Sequence[int] = ()
 
-    def open(self, spec: SessionSpec, asker: object, tell: object) -> Session:
+    def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
         outcome = self.outcomes[min(self.tries, len(self.outcomes) - 1)]
         number, self.tries = self.tries, self.tries + 1
         if isinstance(outcome, Exception):
             raise outcome
         if number not in self.unproved:
-            tell("auth")  # type: ignore[operator]
-        session = outcome(asker)  # type: ignore[arg-type]
+            tell("auth")
+        session = outcome(ask)
         assert isinstance(session, FakeSession)
         self.opened.append(session)
         return session
@@ -190,7 +190,7 @@ def held(
 ) -> Iterator[tuple[Supervisor, Story, list[BaseException]]]:
     """Hold a session in another thread until the end of the block; what ended it early is in the list."""
     story, errors = Story(), list[BaseException]()
-    supervisor = Supervisor(spec, engine, asker or NobodyToAsk(), story.hear, wait_s=wait_s)
+    supervisor = Supervisor(spec, engine, asker or NobodyToAsk(), {}, story.hear, wait_s=wait_s)
 
     def run() -> None:
         try:

@@ -1,157 +1,214 @@
-"""What goes wrong with a tunnel, besides what goes wrong on the way to the server."""
+"""What goes wrong with a tunnel, in words: one class a trouble."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from internlm_setup.core.errors import DeniedError, ExitCode, NotFoundError, SetupError, UnavailableError, WriteError
+from internlm_setup.core.errors import (
+    ConfigError,
+    DeniedError,
+    ExitCode,
+    NotFoundError,
+    SetupError,
+    UnavailableError,
+    WriteError,
+)
 from internlm_setup.core.text import Text
 
 
 @dataclass(eq=False)
-class ChannelRefused(UnavailableError):
-    """The server could not pass a connection on. `cause_id` is `prohibited`, `connect-failed` or `other`."""
+class BadForward(SetupError):
+    """What was typed is no forward. `option` is `-L`, `-R` or `-D`; `example` is one that is right."""
 
-    destination: str
-    cause_id: str
+    option: str
+    words: str
+    reason: Text
+    example: str
+
+    exit_code = ExitCode.USAGE
+    code = "tunnel.bad-forward"
+    text = Text(en="`{option} {words}` is no forward: {reason}", zh="`{option} {words}` 不是有效的转发：{reason}")
+    hint = Text(en="write it like `{option} {example}`", zh="请写成类似 `{option} {example}` 的形式")
+
+
+@dataclass(eq=False)
+class BadPasted(SetupError):
+    """What was pasted is no command line of `ssh` that can be a tunnel."""
+
+    words: str
     reason: Text
 
-    code = "tunnel.channel-refused"
-    text = Text(
-        en="the server could not connect to {destination}: {reason}", zh="服务器无法连接 {destination}：{reason}"
+    exit_code = ExitCode.USAGE
+    code = "tunnel.bad-pasted"
+    text = Text(en="cannot read `{words}`: {reason}", zh="无法理解 `{words}`：{reason}")
+    hint = Text(
+        en="paste the console's whole line, as in `internlm-setup tunnel ssh -p 33090 root@ssh.intern-ai.org.cn`",
+        zh="请粘贴控制台给出的整行命令，例如 `internlm-setup tunnel ssh -p 33090 root@ssh.intern-ai.org.cn`",
     )
 
 
 @dataclass(eq=False)
-class PortMissing(SetupError):
-    """A profile's server has a port of its own for everybody, and none was given."""
+class BadProfile(ConfigError):
+    """A file of profiles cannot be read. `where` is a line or a field inside it."""
 
-    host: str
-    command: str
+    path: str
+    where: str
+    reason: Text
 
-    exit_code = ExitCode.USAGE
-    code = "tunnel.port-missing"
-    text = Text(
-        en="`--port` is missing: at {host} every dev machine has a port of its own",
-        zh="缺少 `--port`：{host} 上每台开发机都有自己的端口",
-    )
+    code = "tunnel.bad-profile"
+    text = Text(en="`{path}`, {where}: {reason}", zh="`{path}`，{where}：{reason}")
     hint = Text(
-        en="in the InternStudio console, `SSH connection` (`SSH 连接`) beside the dev machine shows its command; "
-        "its port is the number behind `-p`: `{command}`",
-        zh="在 InternStudio 控制台中，开发机旁的“SSH 连接”会显示连接命令；端口就是 `-p` 后面的数字：`{command}`",
+        en="correct `{path}` or move it away; `internlm-setup tunnel list` then reads it again",
+        zh="请修正 `{path}` 或将其移走，再用 `internlm-setup tunnel list` 重新读取",
     )
+
+
+@dataclass(eq=False)
+class UnknownProfile(NotFoundError):
+    """No profile has this name. `known` are those that there are."""
+
+    name: str
+    known: str
+
+    code = "tunnel.unknown-profile"
+    text = Text(en="there is no profile `{name}`; there are {known}", zh="没有名为 `{name}` 的配置；已有 {known}")
+    hint = Text(en="`internlm-setup tunnel list` shows them", zh="用 `internlm-setup tunnel list` 查看")
 
 
 @dataclass(eq=False)
 class PortBusy(WriteError):
-    """A local port is taken by another program. `holder` names it as far as the system tells."""
+    """Another program listens where we should. `holder` is who, in brackets, or nothing where that cannot be seen."""
 
-    address: str
+    host: str
     port: int
-    holder: Text
-    other: str
+    holder: str
 
     code = "tunnel.port-busy"
-    text = Text(en="port {port} on {address} is taken by {holder}", zh="{address} 的端口 {port} 已被{holder}占用")
-    hint = Text(
-        en="end that program, or listen on another port: `{other}`", zh="请结束该程序，或换一个本地端口：`{other}`"
-    )
-
-
-@dataclass(eq=False)
-class HeldAlready(WriteError):
-    """A local port is held by another tunnel of ours."""
-
-    address: str
-    port: int
-    pid: int
-    server: str
-    other: str
-
-    code = "tunnel.held-already"
     text = Text(
-        en="port {port} on {address} is held by a tunnel already: process {pid}, to {server}",
-        zh="{address} 的端口 {port} 已有隧道在使用：进程 {pid}，连接到 {server}",
+        en="port {port} of {host} is taken by another program{holder}",
+        zh="{host} 的端口 {port} 已被其他程序占用{holder}",
     )
     hint = Text(
-        en="`internlm-setup tunnel status` shows it, `internlm-setup tunnel stop {port}` ends it; "
-        "for one beside it: `{other}`",
-        zh="用 `internlm-setup tunnel status` 查看，用 `internlm-setup tunnel stop {port}` 结束；"
-        "要同时再开一条：`{other}`",
+        en="`internlm-setup tunnel status` shows our own tunnels; to use another port here: `-L 16006:127.0.0.1:6006`",
+        zh="用 `internlm-setup tunnel status` 查看本工具的隧道；如需换用本机其他端口：`-L 16006:127.0.0.1:6006`",
     )
 
 
 @dataclass(eq=False)
-class NoKeyYet(DeniedError):
-    """There is nothing to log in with: no key, no agent, and nobody to ask for a password."""
+class CannotListen(WriteError):
+    """The system does not let us listen there."""
 
-    user: str
     host: str
-    folder: str
+    port: int
+    reason: str
 
-    code = "tunnel.no-key-yet"
+    code = "tunnel.cannot-listen"
+    text = Text(en="cannot listen on {host} port {port}: {reason}", zh="无法监听 {host} 端口 {port}：{reason}")
+    hint = Text(
+        en="ports under 1024 are the administrator's, and an address must be one of this machine: "
+        "try `-L 16006:127.0.0.1:6006`",
+        zh="1024 以下的端口需要管理员权限，地址必须属于本机：请尝试 `-L 16006:127.0.0.1:6006`",
+    )
+
+
+class ChannelRefused(Exception):
+    """The server opened no stream to a destination; the classes below say why."""
+
+    words: str
+
+
+@dataclass(eq=False)
+class ForwardingProhibited(ChannelRefused, DeniedError):
+    """The server lets us in and does not forward."""
+
+    host: str
+    port: int
+    words: str
+
+    code = "tunnel.forwarding-prohibited"
     text = Text(
-        en="nothing to log in to {user}@{host} with: no key in `{folder}`, no agent, "
-        "and no terminal to ask for a password",
-        zh="无法登录 {user}@{host}：`{folder}` 中没有密钥，没有 ssh-agent，也没有终端可询问密码",
+        en="the server does not allow forwards to {host} port {port}: {words}",
+        zh="服务器不允许转发到 {host} 端口 {port}：{words}",
     )
     hint = Text(
-        en="make a key and paste it where it says, then run the same command again: `internlm-setup ssh-key`",
-        zh="请生成密钥并按提示粘贴，然后重新运行同一条命令：`internlm-setup ssh-key`",
+        en="its administrator can allow it (AllowTcpForwarding and PermitOpen of sshd)",
+        zh="可请管理员放行（sshd 的 AllowTcpForwarding 与 PermitOpen）",
     )
 
 
 @dataclass(eq=False)
-class NoTunnel(NotFoundError):
-    """No tunnel of ours holds a port, or none at all."""
+class NothingListens(ChannelRefused, UnavailableError):
+    """The server could not connect to the destination."""
 
-    which: Text
+    host: str
+    port: int
+    words: str
 
-    code = "tunnel.none"
-    text = Text(en="no tunnel is held{which}", zh="没有隧道{which}")
-    hint = Text(
-        en="`internlm-setup tunnel --port PORT --detach` holds one in the background",
-        zh="用 `internlm-setup tunnel --port PORT --detach` 在后台保持一条隧道",
-    )
-
-
-@dataclass(eq=False)
-class SeveralTunnels(SetupError):
-    """More than one tunnel is held, and it was not said which is meant."""
-
-    ports: str
-
-    exit_code = ExitCode.USAGE
-    code = "tunnel.several"
-    text = Text(en="several tunnels are held, on the ports {ports}", zh="有多条隧道，端口为 {ports}")
-    hint = Text(
-        en="name one by its port, for example `internlm-setup tunnel stop 6006`",
-        zh="请用端口指明，例如 `internlm-setup tunnel stop 6006`",
-    )
-
-
-@dataclass(eq=False)
-class DoesNotStop(UnavailableError):
-    """A tunnel was asked to stop and goes on."""
-
-    pid: int
-
-    code = "tunnel.does-not-stop"
-    text = Text(en="the tunnel of process {pid} does not answer", zh="进程 {pid} 的隧道没有应答")
-    hint = Text(en="end the process: `kill {pid}`", zh="请结束该进程：`kill {pid}`")
-
-
-@dataclass(eq=False)
-class BackgroundDied(UnavailableError):
-    """The process in the background ended before the tunnel was up, without a word."""
-
-    log: str
-
-    code = "tunnel.background-died"
+    code = "tunnel.nothing-listens"
     text = Text(
-        en="the tunnel in the background ended before it was up; its log is `{log}`",
-        zh="后台隧道在连接成功之前就结束了；日志在 `{log}`",
+        en="the server cannot connect to {host} port {port}: {words}",
+        zh="服务器无法连接 {host} 端口 {port}：{words}",
     )
     hint = Text(
-        en="run the same command without `--detach` to see why", zh="请去掉 `--detach` 重新运行同一条命令以查看原因"
+        en="start the service there first; the tunnel itself is up, and takes the next connection",
+        zh="请先在那边启动服务；隧道本身正常，会接受下一个连接",
+    )
+
+
+@dataclass(eq=False)
+class DestinationSilent(ChannelRefused, UnavailableError):
+    """The server did not say in time whether it reached the destination."""
+
+    host: str
+    port: int
+    patience_s: float
+    words: str = "time-out"
+
+    code = "tunnel.destination-silent"
+    text = Text(
+        en="the server did not reach {host} port {port} within {patience_s:.0f} s",
+        zh="服务器在 {patience_s:.0f} 秒内未能连接 {host} 端口 {port}",
+    )
+    hint = Text(
+        en="a firewall that drops packets does this; look from there: `ssh HOST curl -v {host}:{port}`",
+        zh="丢弃数据包的防火墙会造成这种情况；请在那边检查：`ssh HOST curl -v {host}:{port}`",
+    )
+
+
+@dataclass(eq=False)
+class NoMoreStreams(ChannelRefused, UnavailableError):
+    """The server has no room for another stream, or does not know this kind."""
+
+    host: str
+    port: int
+    words: str
+
+    code = "tunnel.no-more-streams"
+    text = Text(
+        en="the server opens no stream to {host} port {port}: {words}",
+        zh="服务器不再打开到 {host} 端口 {port} 的数据流：{words}",
+    )
+    hint = Text(
+        en="close programs that hold many connections through the tunnel, then try again",
+        zh="请关闭通过隧道占用大量连接的程序，然后重试",
+    )
+
+
+@dataclass(eq=False)
+class CannotListenThere(DeniedError):
+    """The server does not listen where it was asked to: forbidden, or its port is taken."""
+
+    host: str
+    port: int
+
+    code = "tunnel.cannot-listen-there"
+    text = Text(
+        en="the server does not listen on its {host} port {port}: its port is taken, or it does not allow it",
+        zh="服务器无法在其 {host} 端口 {port} 监听：端口已被占用，或不被允许",
+    )
+    hint = Text(
+        en="try another port there, such as `-R 16006:127.0.0.1:6006`; `-R 0:127.0.0.1:6006` lets the server choose; "
+        "AllowTcpForwarding and GatewayPorts of its sshd decide what is allowed",
+        zh="请换用服务器的其他端口，例如 `-R 16006:127.0.0.1:6006`；`-R 0:127.0.0.1:6006` 由服务器选择；"
+        "是否允许取决于其 sshd 的 AllowTcpForwarding 与 GatewayPorts",
     )

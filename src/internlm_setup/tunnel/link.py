@@ -70,9 +70,13 @@ class Link:
         """Seconds until it will be doubted if it stays silent."""
         return max(0.0, self._doubtful_s - self.silent_s)
 
+    def heard_since(self, moment_s: float) -> bool:
+        """Say whether anything came since a moment of the monotonic clock."""
+        return self.session.silent_s < time.monotonic() - moment_s
+
     @property
     def _waking(self) -> bool:
-        return self._woke_s is not None and self.session.silent_s > time.monotonic() - self._woke_s
+        return self._woke_s is not None and not self.heard_since(self._woke_s)
 
     def _accept(self, ended: Callable[[], None]) -> None:
         try:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -18,11 +17,10 @@ from internlm_setup.core.errors import DeniedError, ProtocolError, SetupError, U
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.connect_errors import HostUnknown, HostUnreachable, ServerSilent
-from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
-from internlm_setup.tunnel.errors import ChannelRefused
 from internlm_setup.tunnel.link import Attempt, Link
 from internlm_setup.tunnel.model import Channel, Endpoint, Engine, Session, SessionSpec, State
+from internlm_setup.tunnel.parking import Parking, words_of
 from internlm_setup.tunnel.questions import Questions
 
 TICK_S = 1.0
@@ -33,7 +31,6 @@ _EAGER_S = 60.0  # how long an outage is met with a try a second, while nobody a
 _EVERY_S, _SELDOM_S = 1.0, 15.0
 _MOST_ATTEMPTS = 5
 _SETTLED_S = 10.0  # a session that ended sooner counts as a failed try
-_OPEN_S = 3.0  # how long the first try to open a stream may take, then twice that
 _NOBODY = {"time-out", "no-route"}
 
 
@@ -45,6 +42,7 @@ class Supervisor:
         spec: SessionSpec,
         engine: Engine,
         asker: Asker,
+        env: Mapping[str, str],
         tell: ev.Listener,
         *,
         wait_s: float = 0.0,
@@ -56,19 +54,18 @@ class Supervisor:
             spec: Whom to reach, and how patient to be.
             engine: How sessions are made.
             asker: Asked in the thread that is in `run`.
+            env: The environment: where the agent is.
             tell: Told what happens.
             wait_s: How long to keep trying before there was a first session.
             clock: The time.
         """
-        self.spec, self._engine, self._tell = spec, engine, tell
+        self.spec, self._engine, self._env, self._tell = spec, engine, env, tell
         self._clock = clock or SystemClock()
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._asker = Questions(asker, self._post)
-        self._ready = threading.Condition()
+        self.parking = Parking(spec.hold_s, tell)
         self._links: list[Link] = []
         self._attempts: set[Attempt] = set()
-        self._best: Link | None = None
-        self._over = False
         self._was_up = False
         self._failures = 0
         self._next_try_s = self._down_since_s = self._clock.monotonic()
@@ -76,7 +73,7 @@ class Supervisor:
         self.state: State = "connecting"
         self.reconnects = -1
         self.remote: Callable[[Endpoint, Channel], None] = lambda _, channel: channel.close()
-        self.up: Callable[[Session], None] = lambda _: None
+        self.up: Callable[[Session, bool], None] = lambda _session, _first: None
 
     def run(self) -> None:
         """Connect, and stay connected until `stop`.
@@ -88,7 +85,7 @@ class Supervisor:
         """
         try:
             self._tell(ev.StateChanged(self.state, 0))
-            while not self._over:
+            while not self.parking.over:
                 self._tick()
                 self._wait()
         except SetupError:
@@ -99,62 +96,21 @@ class Supervisor:
 
     def stop(self) -> None:
         """Make `run` return soon; from any thread."""
+        self._post(self.parking.end)
 
-        def over() -> None:
-            self._over = True
+    def fail(self, error: Exception) -> None:
+        """Make `run` raise an error; from any thread."""
 
-        self._post(over)
+        def fail() -> None:
+            if not self.parking.over:
+                raise error
 
-    def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float | None = None) -> Channel:
-        """Open a stream, waiting through a reconnect where there is one.
-
-        Args:
-            destination: As the server sees it.
-            origin: Who wants it.
-            timeout_s: How long to wait in all; `hold_s` of the session unless said.
-
-        Raises:
-            ChannelRefused: The server could not pass it on.
-            OSError: There was no session in time.
-        """
-        deadline_s = time.monotonic() + (self.spec.hold_s if timeout_s is None else timeout_s)
-        patience_s = _OPEN_S
-        while True:
-            session = self.session(deadline_s)
-            left_s = max(0.1, deadline_s - time.monotonic())
-            try:
-                return session.open_channel(destination, origin, min(patience_s, left_s))
-            except ChannelRefused as refusal:
-                self._tell(ev.ConnectionRefused(f"{destination.host}:{destination.port}", refusal.reason))
-                raise
-            except OSError:  # it ended meanwhile, or is late; whoever watches it may not know yet
-                with self._ready:
-                    self._ready.wait(_FIRST_WAIT_S)
-                patience_s *= 2
-
-    def session(self, deadline_s: float) -> Session:
-        """Wait for a session that answers.
-
-        Args:
-            deadline_s: By the monotonic clock.
-
-        Raises:
-            OSError: There was none in time, or there will be none.
-        """
-        with self._ready:
-            while not self._over:
-                if self._best is not None and self._best.session.alive:
-                    return self._best.session
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0:
-                    raise TimeoutError("no connection to the server in time")
-                self._ready.wait(left_s)
-        raise ConnectionAbortedError("the tunnel has ended")
+        self._post(fail)
 
     @property
     def link(self) -> Link | None:
         """The session that new connections take, or None."""
-        return self._best
+        return self.parking.best
 
     # What happens in the thread of `run`
 
@@ -176,29 +132,27 @@ class Supervisor:
         return self._clock.now() - self._clock.monotonic()
 
     def _pause_s(self, now_s: float) -> float:
-        if self._best is None:
+        if self.link is None:
             return max(0.01, min(TICK_S, self._next_try_s - now_s)) if self._may_try else TICK_S
-        return max(0.01, min(TICK_S, self._best.doubtful_in_s))
+        return max(0.01, min(TICK_S, self.link.doubtful_in_s))
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic()
         for link in list(self._links):
-            idle = self._best not in {None, link} and not link.session.traffic.open_channels
+            idle = self.link not in {None, link} and not link.session.traffic.open_channels
             if idle or not link.session.alive or link.silent_s >= _LINGER_S:
                 self._drop(link, now_s)
         self._judge()
-        if self._best is None and self._may_try and self._clock.monotonic() >= self._next_try_s:
+        if self.link is None and self._may_try and self._clock.monotonic() >= self._next_try_s:
             self._try(now_s)
 
     def _judge(self) -> None:
         """Choose the session that new connections take, and say in what state that leaves us."""
-        if self._over:
+        if self.parking.over:
             return
-        before = self._best
-        with self._ready:
-            self._best = next((link for link in reversed(self._links) if link.usable), None)
-            self._ready.notify_all()
-        if self._best is not None:
+        before = self.link
+        self.parking.choose(next((link for link in reversed(self._links) if link.usable), None))
+        if self.link is not None:
             self._become("up")
             return
         if before is not None:
@@ -236,7 +190,7 @@ class Supervisor:
             self._post(self._judge)
 
         try:
-            session = self._engine.open(self.spec, self._asker, proved)
+            session = self._engine.open(self.spec, self._asker, self._env, proved)
         except Exception as error:  # noqa: BLE001  # it is raised again in the thread of `run`
             self._post(partial(self._failed, attempt, error))
         else:
@@ -244,32 +198,32 @@ class Supervisor:
 
     def _opened(self, attempt: Attempt, session: Session) -> None:
         self._attempts.discard(attempt)
-        if self._over or self._best is not None:
+        if self.parking.over or self.link is not None:
             threading.Thread(target=session.close, daemon=True).start()
             return
         link = Link(session, self.spec, self.remote)
         self._links.append(link)
-        self._was_up = True
+        first, self._was_up = not self._was_up, True
         self.reconnects += 1
         link.watch(partial(self._post, self._judge_soon), partial(self._post, self._judge_soon))
-        self.up(session)
+        self.up(session, first)
 
     def _judge_soon(self) -> None:
         """Do nothing: the tick that follows looks at everything."""
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         self._attempts.discard(attempt)
-        if self._over:
+        if self.parking.over:
             return
         now_s = self._clock.monotonic()
         if not self._passes(error) or (not self._was_up and now_s >= self._give_up_s):
             raise error
-        if self._best is not None:
+        if self.link is not None:
             return
         if not _nobody_there(error) or not self._was_up:
             self._failures += 1
             self._next_try_s = now_s + backoff_s(self._failures, first_s=_FIRST_WAIT_S)
-        self._tell(ev.Retrying(_words(error), max(0.0, self._next_try_s - now_s)))
+        self._tell(ev.Retrying(words_of(error), max(0.0, self._next_try_s - now_s)))
 
     def _passes(self, error: Exception) -> bool:
         """Say whether an error may pass by itself; once there was a session, whatever is in the way of one may."""
@@ -280,24 +234,20 @@ class Supervisor:
     def _drop(self, link: Link, now_s: float) -> None:
         self._links.remove(link)
         threading.Thread(target=link.close, daemon=True).start()
-        if link is self._best:
+        if link is self.link:
             self._failures = 0 if now_s - link.since_s >= _SETTLED_S else self._failures + 1
             self._next_try_s = now_s + (backoff_s(self._failures, first_s=_FIRST_WAIT_S) if self._failures else 0.0)
 
     # From other threads, and the end
 
     def _post(self, message: Callable[[], object]) -> None:
-        with self._ready:
-            if not self._over:
-                self._inbox.put(message)
-                return
-        message()
+        if not self.parking.unless_over(lambda: self._inbox.put(message)):
+            message()
 
     def _end(self) -> None:
         """Hang up everywhere; whoever still connects hangs up by itself when it is done."""
-        with self._ready:
-            self._over, self._best, self._asker.closed = True, None, True
-            self._ready.notify_all()
+        self._asker.closed = True
+        self.parking.end()
         with suppress(queue.Empty):
             while True:
                 self._inbox.get_nowait()()
@@ -315,9 +265,3 @@ def _nobody_there(error: Exception) -> bool:
     if isinstance(error, HostUnreachable):
         return error.cause_id in _NOBODY
     return isinstance(error, (HostUnknown, ServerSilent))
-
-
-def _words(error: Exception) -> Text:
-    if isinstance(error, SetupError):
-        return Text(en=error.message("en"), zh=error.message("zh"))
-    return Text(en=str(error), zh=str(error))

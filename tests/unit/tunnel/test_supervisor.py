@@ -12,9 +12,8 @@ from internlm_setup.core.reach import CAUSES
 from internlm_setup.core.ssh.ask import Asker, Login
 from internlm_setup.core.ssh.connect_errors import HostKeyChanged, HostUnknown, HostUnreachable, NotSsh
 from internlm_setup.core.ssh.login_errors import PasswordRefused
-from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
-from internlm_setup.tunnel.errors import ChannelRefused
+from internlm_setup.tunnel.errors import NothingListens
 from internlm_setup.tunnel.model import Endpoint
 from servers.ssh_person import Person
 from servers.tunnels import SPEC, FakeEngine, FakeSession, held, up
@@ -88,7 +87,7 @@ def test_a_new_connection_waits_through_a_reconnect() -> None:
         story.wait_for(lambda: "up" in story.states)
         engine.opened[0].end()
         channels = list[object]()
-        waiting = threading.Thread(target=lambda: channels.append(supervisor.open_channel(THERE, HERE)))
+        waiting = threading.Thread(target=lambda: channels.append(supervisor.parking.open_channel(THERE, HERE)))
         waiting.start()
         story.wait_for(lambda: engine.tries == 2)
         assert channels == []
@@ -105,7 +104,7 @@ def test_a_new_connection_waits_no_longer_than_it_is_held() -> None:
         engine.opened[0].end()
         story.wait_for(lambda: "reconnecting" in story.states)
         with pytest.raises(TimeoutError):
-            supervisor.open_channel(THERE, HERE)
+            supervisor.parking.open_channel(THERE, HERE)
 
 
 def test_whoever_waits_is_woken_at_the_end() -> None:
@@ -113,7 +112,7 @@ def test_whoever_waits_is_woken_at_the_end() -> None:
 
     def ask() -> None:
         try:
-            supervisor.open_channel(THERE, HERE)
+            supervisor.parking.open_channel(THERE, HERE)
         except OSError as error:
             errors.append(error)
 
@@ -125,12 +124,12 @@ def test_whoever_waits_is_woken_at_the_end() -> None:
 
 
 def test_a_refusal_is_told_and_not_tried_again() -> None:
-    refusal = ChannelRefused("127.0.0.1:6006", "connect-failed", Text(en="nobody", zh="没有"))
+    refusal = NothingListens("127.0.0.1", 6006, "Connection refused")
     engine = FakeEngine([lambda _: FakeSession(refusing=refusal)])
     with held(engine) as (supervisor, story, _):
         story.wait_for(lambda: "up" in story.states)
-        with pytest.raises(ChannelRefused):
-            supervisor.open_channel(THERE, HERE)
+        with pytest.raises(NothingListens):
+            supervisor.parking.open_channel(THERE, HERE)
     assert any(isinstance(event, ev.ConnectionRefused) for event in story.told)
 
 
@@ -139,13 +138,13 @@ def test_silence_brings_a_second_session_beside_the_first() -> None:
     engine = FakeEngine([up])
     with held(engine) as (supervisor, story, _):
         story.wait_for(lambda: "up" in story.states)
-        stream = supervisor.open_channel(THERE, HERE)
+        stream = supervisor.parking.open_channel(THERE, HERE)
         first = engine.opened[0]
         first.fall_silent()
         story.wait_for(lambda: story.states.count("up") == 2)
         assert "degraded" in story.states
         assert first.alive
-        supervisor.open_channel(THERE, HERE)
+        supervisor.parking.open_channel(THERE, HERE)
         assert engine.opened[1].streams == 1
         first.speak()
         stream.close()

@@ -1,0 +1,177 @@
+"""The forwards in force: who listens here and there, and a thread for each connection that came."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from internlm_setup.core import registry
+from internlm_setup.core.errors import SetupError
+from internlm_setup.core.text import Text
+from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel import kinds
+from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused
+from internlm_setup.tunnel.listeners import Listener
+from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Opener, Session
+from internlm_setup.tunnel.pump import Moved
+
+_ASK_AGAIN_S = 2.0
+_GOODBYE_S = 1.0
+_THERE = Text(en="the server listens on its port {port}", zh="服务器正在监听其端口 {port}")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What went through, and how many connections there are and were."""
+
+    received_bytes: int
+    sent_bytes: int
+    open: int
+    opened: int
+
+
+class Doors:
+    """Every forward's listening side. Safe for several threads."""
+
+    def __init__(self, opener: Opener, tell: ev.Listener) -> None:
+        """Take what opens streams, and who is told."""
+        self._opener, self._tell = opener, tell
+        self._lock = threading.Lock()
+        self._listeners: dict[Forward, tuple[Listener, threading.Thread]] = {}
+        self._remote: list[Forward] = []
+        self._moving: dict[int, Moved] = {}
+        self._done = Moved()
+        self._opened = 0
+        self._over = threading.Event()
+
+    def open(self, forward: Forward) -> int:
+        """Put a forward in force; one that listens there waits for a session.
+
+        Returns:
+            The port here; 0 for one that listens there.
+
+        Raises:
+            PortBusy: Somebody else listens here.
+            CannotListen: The system does not let us.
+        """
+        if forward.kind == "remote":
+            self._remote.append(forward)
+            return 0
+        listener = Listener(forward.bind)
+        thread = threading.Thread(target=self._accept, args=(listener, forward), daemon=True, name="tunnel-door")
+        with self._lock:
+            self._listeners[forward] = (listener, thread)
+        thread.start()
+        return listener.port
+
+    def close(self, forward: Forward) -> None:
+        """Stop listening for a forward; connections that came go on."""
+        with self._lock:
+            listener, thread = self._listeners.pop(forward)
+        listener.close()
+        thread.join(_GOODBYE_S)
+
+    def close_all(self) -> None:
+        """Stop listening everywhere."""
+        self._over.set()
+        with self._lock:
+            listeners = list(self._listeners.values())
+            self._listeners.clear()
+        for listener, _ in listeners:
+            listener.close()
+        for _, thread in listeners:
+            thread.join(_GOODBYE_S)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports here, in the order in which they were opened."""
+        with self._lock:
+            return tuple(listener.port for listener, _ in self._listeners.values())
+
+    @property
+    def local(self) -> tuple[Forward, ...]:
+        """The forwards that listen here."""
+        with self._lock:
+            return tuple(self._listeners)
+
+    @property
+    def counted(self) -> Counted:
+        """What went through so far."""
+        with self._lock:
+            every = (self._done, *self._moving.values())
+            received, sent = sum(m.received_bytes for m in every), sum(m.sent_bytes for m in every)
+            return Counted(received, sent, len(self._moving), self._opened)
+
+    def ask(self, session: Session, fail: Callable[[Exception], None] | None) -> None:
+        """Ask a new session's server to listen where forwards want it to, from threads of its own.
+
+        Args:
+            session: The session.
+            fail: Told why the server does not; None asks again and again, since a session that broke off may hold the
+                port for a while.
+        """
+        for forward in self._remote:
+            threading.Thread(target=self._ask, args=(session, forward, fail), daemon=True, name="tunnel-ask").start()
+
+    def take(self, bind: Endpoint, channel: Channel) -> None:
+        """Serve a stream that somebody opened at the server."""
+        meant = (f for f in self._remote if f.bind.host == bind.host and f.bind.port in {0, bind.port})
+        forward = next(meant, None)
+        if forward is None:
+            channel.close()
+        else:
+            self._serve(lambda moved: _kind(forward).serve(channel, forward, moved))
+
+    def _ask(self, session: Session, forward: Forward, fail: Callable[[Exception], None] | None) -> None:
+        said = False
+        while session.alive and not self._over.is_set():
+            try:
+                port = session.listen_there(forward.bind)
+            except CannotListenThere as refusal:
+                if fail is not None:
+                    fail(refusal)
+                    return
+                if not said:
+                    self._tell(ev.Noted(Text(en=refusal.message("en"), zh=refusal.message("zh")), warning=True))
+                said = True
+                self._over.wait(_ASK_AGAIN_S)
+            except OSError:
+                return
+            else:
+                self._tell(ev.Noted(_THERE.fill(port=port)))
+                return
+
+    def _accept(self, listener: Listener, forward: Forward) -> None:
+        while (came := listener.accept()) is not None:
+            self._welcome(*came, forward)
+
+    def _welcome(self, sock: socket.socket, origin: Endpoint, forward: Forward) -> None:
+        self._serve(lambda moved: _kind(forward).serve(sock, origin, forward, self._opener, moved))
+
+    def _serve(self, serve: Callable[[Moved], object]) -> None:
+        """Serve one connection in a thread of its own."""
+
+        def run() -> None:
+            try:
+                with suppress(ChannelRefused, SetupError, OSError):
+                    serve(moved)
+            finally:
+                with self._lock:
+                    del self._moving[number]
+                    self._done.received_bytes += moved.received_bytes
+                    self._done.sent_bytes += moved.sent_bytes
+
+        moved = Moved()
+        with self._lock:
+            self._opened += 1
+            number = self._opened
+            self._moving[number] = moved
+        threading.Thread(target=run, daemon=True, name="tunnel-connection").start()
+
+
+def _kind(forward: Forward) -> Any:
+    return registry.plugin(kinds.__name__, "KIND", forward.kind)

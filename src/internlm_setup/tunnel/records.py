@@ -1,0 +1,183 @@
+"""The tunnels that are held on this machine: a file for each, and a door to ask it through.
+
+The door is a Unix socket that only its owner can open, or where there are none a port of loopback; either way a caller
+shows the token that stands in the file. One line of JSON asks, one answers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from internlm_setup.core.files import write_atomically, writing
+from internlm_setup.tunnel.status import Status
+
+_FOLDER = "tunnels"
+_PATIENCE_S = 3.0
+_MOST_BYTES = 1 << 16
+_LONGEST_PATH = 100  # of a Unix socket; systems allow 104 or more
+
+
+class Control:
+    """The door of a tunnel that this process holds. Nothing of it is left after `close`."""
+
+    def __init__(self, state: Path, status: Callable[[], Status], stop: Callable[[], None]) -> None:
+        """Open it.
+
+        Args:
+            state: The state folder.
+            status: Says how the tunnel stands.
+            stop: Ends it.
+
+        Raises:
+            CannotWrite: The state folder cannot be written.
+        """
+        self._status, self._stop = status, stop
+        self._token = secrets.token_hex(16)
+        self._record = folder(state) / f"{os.getpid()}.json"
+        self._path = self._record.with_suffix(".sock")
+        with writing(self._record):
+            self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sock, address = self._listen()
+        record = {"pid": os.getpid(), "address": address, "token": self._token}
+        try:
+            write_atomically(self._record, json.dumps(record).encode(), mode=0o600)
+        except BaseException:
+            self.close()
+            raise
+        threading.Thread(target=self._serve, daemon=True, name="tunnel-control").start()
+
+    def close(self) -> None:
+        """Remove the file and the door."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._sock.close()
+        for path in (self._record, self._path):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _listen(self) -> tuple[socket.socket, str | int]:
+        if sys.platform == "win32" or len(os.fsencode(self._path)) > _LONGEST_PATH:
+            sock = socket.create_server(("127.0.0.1", 0))
+            return sock, int(sock.getsockname()[1])
+        self._path.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX)
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(self._path))
+        finally:
+            os.umask(before)
+        sock.listen()
+        return sock, str(self._path)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._sock.accept()
+                with caller, suppress(OSError, ValueError):
+                    caller.settimeout(_PATIENCE_S)
+                    self._answer(caller, json.loads(_line(caller)))
+
+    def _answer(self, caller: socket.socket, asked: Any) -> None:
+        token = asked.get("token") if isinstance(asked, dict) else None
+        if not isinstance(token, str) or not hmac.compare_digest(token.encode(), self._token.encode()):
+            return
+        caller.sendall(json.dumps(asdict(self._status())).encode() + b"\n")
+        if asked.get("do") == "stop":
+            self._stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A tunnel that some process holds, or held when it was killed."""
+
+    path: Path
+    pid: int
+    address: str | int
+    token: str
+
+    def ask(self, do: str = "status") -> Status | None:
+        """Ask it for its status, or to `stop`; None where nobody answers."""
+        try:
+            with self._connected() as sock:
+                sock.settimeout(_PATIENCE_S)
+                sock.sendall(json.dumps({"token": self.token, "do": do}).encode() + b"\n")
+                return Status.of(json.loads(_line(sock)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def gone(self) -> bool:
+        """Say whether nobody listens at its door any more: the process ended."""
+        try:
+            self._connected().close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def forget(self) -> None:
+        """Remove what a killed process left."""
+        for path in (self.path, self.path.with_suffix(".sock")):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self.address, int):
+            return socket.create_connection(("127.0.0.1", self.address), _PATIENCE_S)
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(_PATIENCE_S)
+            sock.connect(self.address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+
+def folder(state: Path) -> Path:
+    """Return where the records and the logs of tunnels are."""
+    return state / _FOLDER
+
+
+def held(state: Path) -> Iterator[tuple[Record, Status]]:
+    """Yield every tunnel that answers, the oldest first; what killed ones left is removed."""
+    found = []
+    for path in folder(state).glob("*.json"):
+        record = _read(path)
+        if record is None:
+            continue
+        status = record.ask()
+        if status is not None:
+            found.append((record, status))
+        elif record.gone():
+            record.forget()
+    yield from sorted(found, key=lambda pair: pair[1].since_s)
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        said: Mapping[str, Any] = json.loads(path.read_bytes())
+        return Record(path, int(said["pid"]), said["address"], str(said["token"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _line(sock: socket.socket) -> bytes:
+    said = b""
+    while not said.endswith(b"\n") and len(said) < _MOST_BYTES:
+        more = sock.recv(4096)
+        if not more:
+            break
+        said += more
+    return said
