@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
-from internlm_setup.core.errors import ExitCode, NotFoundError, SetupError, StoppedError
+from internlm_setup.core.errors import ExitCode, NotFoundError, SetupError, StoppedError, UnavailableError
 from internlm_setup.core.text import Text
 
 
@@ -106,3 +106,20 @@ class NoSuchProgram(NotFoundError):
         en="write the command after `--`: `internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
         zh="请把命令写在 `--` 之后：`internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
     )
+
+
+@dataclass(eq=False)
+class EndedInBackground(UnavailableError):
+    """What a process in the background ended with: its words, its code and its exit code."""
+
+    words: str
+    advice: str
+    cause: str
+    ended_with: InitVar[int]
+
+    code = "cli.ended-in-background"
+    text = Text(en="{words}", zh="{words}")
+    hint = Text(en="{advice}", zh="{advice}")
+
+    def __post_init__(self, ended_with: int) -> None:
+        self.exit_code = ExitCode(ended_with)  # type: ignore[misc]  # another process's, whatever it was

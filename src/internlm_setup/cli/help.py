@@ -51,7 +51,15 @@ def add_command(
     )(function)
 
 
-def add_group(app: typer.Typer, name: str, *, says: Text, examples: Sequence[str], bare: Any = None) -> typer.Typer:
+def add_group(
+    app: typer.Typer,
+    name: str,
+    *,
+    says: Text,
+    examples: Sequence[str],
+    bare: Any = None,
+    kind: type[Group] | None = None,
+) -> typer.Typer:
     """Make a noun that holds verbs.
 
     Args:
@@ -60,13 +68,14 @@ def add_group(app: typer.Typer, name: str, *, says: Text, examples: Sequence[str
         says: What it is for.
         examples: At least one whole command line.
         bare: A function for the noun without a verb; without it that is a usage error.
+        kind: How verbs are found, where it is not by their names alone.
 
     Returns:
         What `add_command` takes for the verbs.
     """
     group = new_app(says, examples)
     if bare is not None:
-        group.callback(cls=_Group, invoke_without_command=True)(bare)
+        group.callback(cls=kind or Group, invoke_without_command=True)(bare)
     app.add_typer(group, name=name, help=say(says.en, says.zh), epilog="\n".join(examples))
     return group
 
@@ -74,7 +83,7 @@ def add_group(app: typer.Typer, name: str, *, says: Text, examples: Sequence[str
 def new_app(says: Text, examples: Sequence[str], *, completion: bool = False) -> typer.Typer:
     """Return an empty Typer of ours."""
     return typer.Typer(
-        cls=_Group,
+        cls=Group,
         help=say(says.en, says.zh),
         epilog="\n".join(examples),
         add_completion=completion,
@@ -134,7 +143,7 @@ class _Command(TyperCommand):
         return draw_help(self, ctx)
 
 
-class _Group(TyperGroup):
+class Group(TyperGroup):
     """A group with our help and the common options."""
 
     def get_params(self, ctx: Any) -> list[Any]:

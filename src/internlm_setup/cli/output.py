@@ -12,7 +12,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -73,6 +73,29 @@ class Output:
         if self.form == "human":
             self._write(self.stdout, self._drawn(columns, rows))
 
+    def line(self, words: str) -> None:
+        """Write a line of data to stdout for a person; `result` gives the same facts to a program."""
+        if self.form == "human":
+            self._write(self.stdout, f"{words}\n")
+
+    def redraws(self) -> bool:
+        """Whether a table on stdout can be drawn again in place."""
+        return self.form == "human" and self.stdout.isatty() and self.env.get("TERM") != "dumb"
+
+    @contextlib.contextmanager
+    def redrawn(self, columns: Sequence[Text]) -> Iterator[Callable[[Sequence[Sequence[object]]], None]]:
+        """Draw a table on stdout again and again: in place on a terminal, below each other elsewhere."""
+        height = 0
+
+        def draw(rows: Sequence[Sequence[object]]) -> None:
+            nonlocal height
+            drawn = self._drawn(columns, rows) if self.form == "human" else ""
+            up = f"\x1b[{height}F\x1b[J" if height else ""
+            height = drawn.count("\n") if self.redraws() else 0
+            self._write(self.stdout, up + drawn)
+
+        yield draw
+
     def event(self, data: Mapping[str, object]) -> None:
         """Write one event as a line of JSON, at once; only in the `stream` form."""
         if self.form == "stream":
@@ -126,7 +149,7 @@ class Output:
             words: The question.
             hidden: The answer is not to be seen while it is typed; it comes without its newline.
         """
-        if self.form != "human" or not (sys.stdin.isatty() and self.stderr.isatty()):
+        if not self.can_ask():
             return None
         if hidden:
             from getpass import getpass
@@ -136,6 +159,10 @@ class Output:
             return ""
         self._write(self.stderr, self._words(words))
         return sys.stdin.readline()
+
+    def can_ask(self) -> bool:
+        """Say whether there is somebody to ask."""
+        return self.form == "human" and sys.stdin.isatty() and self.stderr.isatty()
 
     def control(self, sequence: str) -> bool:
         """Send the person's terminal a control sequence, also with `-q`; False where there is none."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.doors import Doors
+from internlm_setup.tunnel.forwards import OPTIONS, written
 from internlm_setup.tunnel.model import Engine, Forward, Session, SessionSpec
 from internlm_setup.tunnel.records import Control
 from internlm_setup.tunnel.services import Services
@@ -130,7 +131,4 @@ def server_words(spec: SessionSpec) -> str:
 
 def option_of(forward: Forward) -> str:
     """Return a forward as OpenSSH writes it, such as `-L 6006:127.0.0.1:6006`."""
-    option = {"local": "-L", "remote": "-R", "dynamic": "-D"}[forward.kind]
-    ends = [forward.bind] if forward.destination is None else [forward.bind, forward.destination]
-    words = ":".join(f"[{end.host}]:{end.port}" if ":" in end.host else f"{end.host}:{end.port}" for end in ends)
-    return f"{option} {words.removeprefix(':')}"
+    return f"{OPTIONS[forward.kind]} {written(forward)}"

@@ -13,7 +13,6 @@ class PortMissing(SetupError):
     """A profile's server has a port of its own for everybody, and none was given."""
 
     host: str
-    command: str
 
     exit_code = ExitCode.USAGE
     code = "tunnel.port-missing"
@@ -23,8 +22,9 @@ class PortMissing(SetupError):
     )
     hint = Text(
         en="in the InternStudio console, `SSH connection` (`SSH 连接`) beside the dev machine shows its command; "
-        "its port is the number behind `-p`: `{command}`",
-        zh="在 InternStudio 控制台中，开发机旁的“SSH 连接”会显示连接命令；端口就是 `-p` 后面的数字：`{command}`",
+        "its port is the number behind `-p`: `internlm-setup tunnel --port 33090`",
+        zh="在 InternStudio 控制台中，开发机旁的“SSH 连接”会显示连接命令，"
+        "端口就是 `-p` 后面的数字：`internlm-setup tunnel --port 33090`",
     )
 
 

@@ -13,6 +13,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -20,9 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from internlm_setup.core.files import write_atomically, writing
+from internlm_setup.core.text import Text
+from internlm_setup.tunnel.held_errors import DoesNotStop, NoTunnel, SeveralTunnels
 from internlm_setup.tunnel.status import Status
 
 _FOLDER = "tunnels"
+_GOODBYE_S, _LOOK_EVERY_S = 5.0, 0.05
+_ON_PORT = Text(en=" on port {port}", zh="使用端口 {port}")
+_IN_BACKGROUND = Text(en=" in the background", zh="在后台")
 _PATIENCE_S = 3.0
 _MOST_BYTES = 1 << 16
 _LONGEST_PATH = 100  # of a Unix socket; systems allow 104 or more
@@ -163,6 +169,52 @@ def held(state: Path) -> Iterator[tuple[Record, Status]]:
         elif record.gone():
             record.forget()
     yield from sorted(found, key=lambda pair: pair[1].since_s)
+
+
+def chosen(state: Path, port: int | None) -> tuple[Record, Status]:
+    """Return the tunnel that holds a port, or the only one.
+
+    Raises:
+        NoTunnel: There is none.
+        SeveralTunnels: No port was named, and there are several.
+    """
+    found = [each for each in held(state) if port is None or port in each[1].ports]
+    if not found:
+        raise NoTunnel(Text(en="", zh="") if port is None else _ON_PORT.fill(port=port))
+    if len(found) > 1:
+        raise SeveralTunnels(", ".join(str(port) for _, status in found for port in status.ports[:1]))
+    return found[0]
+
+
+def stop(record: Record) -> None:
+    """Ask a tunnel to end, and wait until nothing of it is left.
+
+    Raises:
+        DoesNotStop: It goes on.
+    """
+    record.ask("stop")
+    give_up_s = time.monotonic() + _GOODBYE_S
+    while record.path.exists() and not record.gone():
+        if time.monotonic() > give_up_s:
+            raise DoesNotStop(record.pid)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def log_of(state: Path, port: int | None) -> Path:
+    """Return the log of the tunnel in the background that held a port, or of the one that was started last.
+
+    Raises:
+        NoTunnel: There is no log.
+    """
+    if port is not None:
+        log = folder(state) / f"{port}.log"
+        if not log.exists():
+            raise NoTunnel(_ON_PORT.fill(port=port))
+        return log
+    logs = sorted(folder(state).glob("*.log"), key=lambda path: path.stat().st_ctime)
+    if not logs:
+        raise NoTunnel(_IN_BACKGROUND)
+    return logs[-1]
 
 
 def _read(path: Path) -> Record | None:
