@@ -71,6 +71,7 @@ class Manner:
         accept_new: Whether a host key that was never seen is taken unasked.
         packetizer: What reads and writes packets.
         onwards: How a jump host connects to the next one; what it returns is used as a socket.
+        proved: Called when a server has proved who it is, before logging in.
         patience: When to give up.
     """
 
@@ -79,6 +80,7 @@ class Manner:
     accept_new: bool = False
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
+    proved: Callable[[], object] = bool
     patience: Patience = Patience()
 
 
@@ -126,6 +128,7 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
         known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)
+        manner.proved()
         transport.auth_timeout = manner.patience.login_s
         authenticate(transport, spec, manner.ask, manner.env)
     except BaseException:
