@@ -83,6 +83,8 @@ class Listener:
     def close(self) -> None:
         """End it, and whoever waits in `accept`."""
         with self._lock:
+            if self._over:
+                return
             self._over = True
             if self._waits:
                 self._wake.send(b"\0")

@@ -41,7 +41,7 @@ _LONG_AS_WE_DO = {
 }
 _DASHES = re.compile(r"^[‐-―−－]+")
 _CONTINUED = re.compile(r"[\\`^]\s*\n")
-_PROMPT = re.compile(r".*[$#>%]")
+_PROMPTS = {*"$#>%"}
 
 _OPEN_TO_ALL = Text(
     en="ignored: the port is open to this machine alone; add `-g` to our own command to let others in",
@@ -153,10 +153,9 @@ def _split(found: _Found, words: Sequence[str]) -> list[str]:
 
 def _after_ssh(found: _Found, words: list[str]) -> list[str]:
     for at, word in enumerate(words):
-        if re.split(r"[\\/]", word)[-1].lower() in {"ssh", "ssh.exe"}:
+        is_ssh = re.split(r"[\\/]", word)[-1].lower() in {"ssh", "ssh.exe"}
+        if is_ssh and (at == 0 or words[at - 1][-1:] in _PROMPTS):
             return words[at + 1 :]
-        if not _PROMPT.fullmatch(word):
-            break
     raise found.bad(_NOT_SSH)
 
 

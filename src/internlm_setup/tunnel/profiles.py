@@ -6,7 +6,7 @@ Read from `configs/tunnels.yaml` and from a file of the user's own, whose profil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ from internlm_setup.tunnel.model import Forward
 
 FILE = "tunnels.yaml"
 _KINDS = tuple(forwards.OPTIONS)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WORD = re.compile(r"[^\s-]\S*")
-_SHAPES = {
-    "name": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"),
-    "host": _WORD,
-    "user": _WORD,
-    "port": re.compile(r"[1-9][0-9]{0,4}"),
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_BELONGS: dict[str, Callable[[Any], object]] = {
+    "name": lambda value: isinstance(value, str) and _NAME.fullmatch(value),
+    "title": lambda value: isinstance(value, dict) and set(value) <= {"en", "zh"},
+    "host": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
+    "user": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
+    "port": lambda value: isinstance(value, str) and _PORT.fullmatch(value) and int(value) < 65536,
 }
-_FIELDS = {"name", "title", "host", "user", "port", "identity_files", "jumps", *_KINDS}
+_FIELDS = {*_BELONGS, "identity_files", "jumps", *_KINDS}
 
 _MISSING = Text(en="missing", zh="缺少此字段")
 _UNKNOWN = Text(en="there is no such field", zh="没有此字段")
@@ -175,15 +178,9 @@ def _check(raw: Any) -> None:
     for name in ("name", "host"):
         if name not in raw:
             raise _Wrong(f".{name}", _MISSING)
-    for name, shape in _SHAPES.items():
-        value = raw.get(name)
-        if value is not None and not (isinstance(value, str) and shape.fullmatch(value)):
-            raise _Wrong(f".{name}", _NOT_HERE.fill(value=value))
-    if int(raw.get("port", 1)) > 65535:
-        raise _Wrong(".port", _NOT_HERE.fill(value=raw["port"]))
-    title = raw.get("title", {})
-    if not isinstance(title, dict) or not set(title) <= {"en", "zh"}:
-        raise _Wrong(".title", _NOT_HERE.fill(value=title))
+    for name, belongs in _BELONGS.items():
+        if name in raw and not belongs(raw[name]):
+            raise _Wrong(f".{name}", _NOT_HERE.fill(value=raw[name]))
 
 
 def _list(raw: Mapping[str, Any], name: str) -> list[str]:
