@@ -22,6 +22,16 @@ if [ "$dark" = yes ]; then
 fi
 exec "$@"
 """
+_SERVE = """
+log=$1 count=$2; shift 2
+command=; i=0
+while [ $i -lt "$count" ]; do command="$command '$1'"; shift; i=$((i + 1)); done
+eval "exec $command" 2>"$log" </dev/null & server=$!
+until grep -qi "listening on" "$log" 2>/dev/null; do sleep 0.02; done
+"$@"; code=$?
+kill $server
+exit $code
+"""
 _UNSHARE = ["--map-root-user", "--net", "--mount"]
 
 
@@ -37,6 +47,19 @@ def missing() -> str | None:
 def without_network(folder: Path) -> list[str]:
     """Return a prefix for a command that has this machine's loopback alone, and so no DNS."""
     return _prefix(folder, "no", {})
+
+
+def with_server(folder: Path, name: str, server: list[str], log: Path) -> list[str]:
+    """Return a prefix for a command in whose world a name leads to a server on loopback; only root can have it.
+
+    Args:
+        folder: For files of the namespace.
+        name: What leads to 127.0.0.1 there.
+        server: The server's command; it is ended with the command.
+        log: Where it says `listening on`, on its standard error.
+    """
+    inside = ["sh", "-c", _SERVE, "serve", str(log), str(len(server)), *server]
+    return [word for word in _prefix(folder, "no", {name: "127.0.0.1"}) if word != "--map-root-user"] + inside
 
 
 def with_packets_dropped(folder: Path, known: dict[str, str] | None = None) -> list[str]:

@@ -68,11 +68,16 @@ class Sshd:
         with self.authorized_keys.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
+    def configure(self) -> Path:
+        """Write its configuration, for whoever starts it."""
+        config = self.folder / "sshd_config"
+        config.write_text("\n".join([*self.lines, *self._settings()]) + "\n", encoding="utf-8")
+        return config
+
     def start(self) -> None:
         """Start it, again with the same keys on the same port; it listens when this returns."""
         assert SSHD is not None
-        config = self.folder / "sshd_config"
-        config.write_text("\n".join([*self.lines, *self._settings()]) + "\n", encoding="utf-8")
+        config = self.configure()
         command = [SSHD, "-D", "-e", "-f", str(config)]
         if self.password:
             command = ["unshare", "--mount", "sh", "-c", _OWN_SHADOW, str(self._shadow()), *command]

@@ -47,11 +47,13 @@ def start(session: Session, plan: Plan, world: World) -> None:
 
     Raises:
         EndedInBackground: It came to an end instead; with its own words and exit code.
+        HeldAlready: Another tunnel of ours holds a port.
         BackgroundDied: It ended without a word.
         CannotWrite: There is no place for its log.
     """
     name = str(next((f.bind.port for f in plan.spec.forwards if f.kind != "remote"), "remote"))
     log = records.folder(world.paths.state) / f"{name}.log"
+    service.refuse_second(plan, world)
     with _started(session, log) as child:
         _follow(session, child, log)
     session.output.result({"pid": child.pid, "log": log})

@@ -30,7 +30,7 @@ class PortMissing(SetupError):
 
 @dataclass(eq=False)
 class HeldAlready(WriteError):
-    """A local port is held by another tunnel of ours."""
+    """A local port is held by another tunnel of ours. `other` is the same forward on another port."""
 
     address: str
     port: int
@@ -45,9 +45,9 @@ class HeldAlready(WriteError):
     )
     hint = Text(
         en="`internlm-setup tunnel status` shows it, `internlm-setup tunnel stop {port}` ends it; "
-        "for one beside it: `{other}`",
+        "for one beside it, add `{other}` to the same command",
         zh="用 `internlm-setup tunnel status` 查看，用 `internlm-setup tunnel stop {port}` 结束；"
-        "要同时再开一条：`{other}`",
+        "要同时再开一条，请在同一条命令中加上 `{other}`",
     )
 
 

@@ -19,12 +19,13 @@ from internlm_setup.core.text import Text
 from internlm_setup.tunnel import engines, equivalent, forwards, pasted, profiles, records
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.errors import BadForward, PortBusy
-from internlm_setup.tunnel.held import Tunnel, Wishes, server_words
+from internlm_setup.tunnel.held import Tunnel, Wishes, option_of, server_words
 from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
 from internlm_setup.tunnel.model import Endpoint, Forward, Session, SessionSpec, State
 from internlm_setup.tunnel.profiles import Profile
 
 ENGINE = "threaded"
+_BESIDE, _LAST_PORT = 10_000, 65_535
 _USUAL = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
 _NOT_FOLLOWED = Text(en="`{words}`: {reason}", zh="`{words}`：{reason}")
 _EVERYONE = Text(
@@ -196,18 +197,26 @@ def hold(tunnel: Tunnel, plan: Plan, world: World, *, attended: bool) -> None:
         if attended or _has_something(host, world.env):
             raise
         raise NoKeyYet(host.user, host.host, str(world.home / ".ssh")) from unknown
-    except PortBusy as busy:
-        raise (_sibling(busy, plan, world) or busy) from busy
+    except PortBusy:
+        refuse_second(plan, world)
+        raise
 
 
-def _sibling(busy: PortBusy, plan: Plan, world: World) -> HeldAlready | None:
-    """Return the error for a port that another tunnel of ours holds, or None."""
+def refuse_second(plan: Plan, world: World) -> None:
+    """Say so when another tunnel of ours holds a port that this one needs.
+
+    Raises:
+        HeldAlready: One does.
+    """
+    mine = {forward.bind.port: forward for forward in plan.spec.forwards if forward.kind != "remote"}
     for _, status in records.held(world.paths.state):
-        if busy.port in status.ports:
-            port = f"--port {plan.spec.host.port} " if plan.spec.host.port != 22 else ""
-            other = f"internlm-setup tunnel {port}-L {busy.port + 10000}:127.0.0.1:{busy.port}"
-            return HeldAlready(busy.host, busy.port, status.pid, status.server, other)
-    return None
+        for port in status.ports:
+            if port in mine:
+                forward = mine[port]
+                beside = port + _BESIDE if port + _BESIDE <= _LAST_PORT else port - _BESIDE
+                other = option_of(replace(forward, bind=Endpoint(forward.bind.host, beside)))
+                address = _shown(forward.bind).rpartition(":")[0]
+                raise HeldAlready(address, port, status.pid, status.server, other)
 
 
 def _profile(request: Request, world: World) -> tuple[Profile, list[Text], Profile | None]:

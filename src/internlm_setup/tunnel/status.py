@@ -21,7 +21,7 @@ STATES: dict[State, Text] = {
 _MISSING = Text(en="nothing listens on {ports} there", zh="服务器上没有程序监听 {ports}")
 _OTHERS = Text(en="{ports} does", zh="{ports} 上有")
 _SEVERAL = Text(en="{ports} do", zh="{ports} 上有")
-_LISTENING = Text(en="{ports} answers there", zh="服务器上 {ports} 有程序监听")
+_LISTENING = Text(en="something listens on {ports} there", zh="服务器上已有程序监听 {ports}")
 _MOST = 6
 
 
