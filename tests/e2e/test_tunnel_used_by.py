@@ -186,5 +186,3 @@ def test_what_will_be_held_is_said_first(language: str, name: str) -> None:
     assert "127.0.0.1:6006" in lines[0]
     assert f"`ssh -N -L 6006:127.0.0.1:6006 -p 33090 root@{HOST}`" in lines[1]
     assert "Traceback" not in "".join(lines)
-
-

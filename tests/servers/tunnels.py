@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from internlm_setup.core.ssh.ask import Asker, NobodyToAsk
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel.held import Tunnel, Wishes
 from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session, SessionSpec, State, Traffic
 from internlm_setup.tunnel.supervisor import Supervisor
+from servers.openssh import Sshd
+from servers.ssh_person import spec_of
+from servers.streams import ENGINES
 
 FORWARD = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
 SPEC = SessionSpec(HostSpec("box", 33090, "root"), (FORWARD,), keepalive_s=0.1, dead_s=0.5, hold_s=5.0)
@@ -206,3 +215,60 @@ def held(
         supervisor.stop()
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+@contextmanager
+def tunnel_to(
+    server: Sshd, folder: Path, *forwards: Forward, wishes: Wishes | None = None, **spec: Any
+) -> Iterator[tuple[Tunnel, Story]]:
+    """Hold a tunnel to a real server in another thread until the end of the block, when nothing of it must be left."""
+    story = Story()
+    whole = SessionSpec(spec_of(server, server.folder / "key"), forwards, **spec)
+    engine = ENGINES["threaded"]
+    tunnel = Tunnel(whole, wishes or Wishes(), engine, NobodyToAsk(), {}, folder, story.hear)
+    thread = threading.Thread(target=tunnel.run)
+    thread.start()
+    try:
+        story.wait_for(lambda: "up" in story.states)
+        yield tunnel, story
+    finally:
+        tunnel.stop()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        assert list((folder / "tunnels").iterdir()) == []
+        story.wait_for(lambda: not [t.name for t in threading.enumerate() if t.name.startswith("tunnel-")])
+
+
+def local_to(place: Endpoint) -> Forward:
+    """Return a forward from a free port here."""
+    return Forward("local", Endpoint("", 0), place)
+
+
+def page(sock: socket.socket) -> None:
+    """Answer one request as a web server does."""
+    sock.recv(65536)
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npage")
+
+
+def fetch(port: int, patience_s: float = 20.0) -> str:
+    """Return what a page behind a local port says."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=patience_s) as answer:
+        return str(answer.read(), "ascii")
+
+
+def everything_of(server: Sshd) -> list[int]:
+    """Return every process that serves a connection to a server."""
+    found, todo = [], server.sessions()
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        with suppress(OSError):
+            todo += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return found
+
+
+def send(signal_number: int, processes: Iterable[int]) -> None:
+    """Send a signal to processes, some of which may be gone."""
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal_number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -26,6 +27,8 @@ class Proxy:
 
     Pipes are pumped by threads, since Windows cannot wait for them as for a socket.
 
+    It ends with us at the latest: a thread that still waits for it may never come to `close`.
+
     Attributes:
         sock: The connection.
     """
@@ -35,6 +38,7 @@ class Proxy:
         words = command if os.name == "nt" else f"exec {command}"
         self._stack = ExitStack()
         self._child = self._stack.enter_context(running([*shell, words], env, Path.cwd(), stdin=subprocess.PIPE))
+        atexit.register(self.close)
         self.sock, self._far = socket.socketpair()
         self._said: deque[str] = deque(maxlen=_LAST_WORDS)
         self._complaining = threading.Thread(target=self._complaints, daemon=True, name="proxy-stderr")
@@ -54,6 +58,7 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
+        atexit.unregister(self.close)
         self._stack.close()
         with suppress(OSError):
             self._far.shutdown(socket.SHUT_RDWR)
