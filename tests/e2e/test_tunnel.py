@@ -166,7 +166,7 @@ def test_ended_in_every_state(me: Somebody, state: str, how: signal.Signals) -> 
     if state == "connecting":
         line[line.index("--port") + 1] = str(silent.getsockname()[1])
     if state == "proxy":
-        (me.home / ".ssh" / "config").write_text(f"ProxyCommand echo $$ > {marker}; exec sleep 1000\n")
+        (me.home / ".ssh" / "config").write_text(f"ProxyCommand sh -c 'echo $$ > {marker}; sleep 1000'\n")
     with ExitStack() as stack, silent, me.start("tunnel", *line) as child:
         if state in {"connecting", "proxy"}:
             until(child, "connecting")
