@@ -138,37 +138,77 @@ def resolve(host: str, port: int) -> list[Address]:
 
 
 def connect_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> None:
-    """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305)."""
-    results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
-    deadline = time.monotonic() + patience_s
+    """Connect to the first address that answers, and hang up: see `open_any`."""
+    open_any(addresses, host, patience_s).close()
 
-    def attempt(address: Address) -> None:
+
+def open_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> socket.socket:
+    """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305).
+
+    Raises:
+        Unreachable: None did within `patience_s`.
+    """
+    race = _Race(time.monotonic() + patience_s)
+    try:
+        return race.run(list(addresses), host)
+    finally:
+        race.end()
+
+
+class _Race:
+    """Several attempts to connect; the first wins, and whoever comes after the end hangs up."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._results: queue.SimpleQueue[socket.socket | OSError] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._over = False
+
+    def run(self, waiting: list[Address], host: str) -> socket.socket:
+        running = 0
+        last: OSError = TimeoutError()
+        while waiting or running:
+            if waiting:
+                threading.Thread(target=self._attempt, args=(waiting.pop(0),), daemon=True).start()
+                running += 1
+            left = self._deadline_s - time.monotonic()
+            try:
+                outcome = self._results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
+            except queue.Empty:
+                if left <= 0:
+                    last = TimeoutError()  # whatever else failed at once, this one is the reason
+                    break
+                continue
+            if isinstance(outcome, socket.socket):
+                outcome.settimeout(None)
+                return outcome
+            running, last = running - 1, outcome
+        cause, detail = diagnose(last) or ("time-out", "")
+        raise unreachable(host, cause, detail) from last
+
+    def end(self) -> None:
+        with self._lock:
+            self._over = True
+            while not self._results.empty():
+                late = self._results.get()
+                if isinstance(late, socket.socket):
+                    late.close()
+
+    def _attempt(self, address: Address) -> None:
         family, kind, proto, _, where = address
         try:
-            with socket.socket(family, kind, proto) as sock:
-                sock.settimeout(max(0.1, deadline - time.monotonic()))
+            sock = socket.socket(family, kind, proto)
+            try:
+                sock.settimeout(max(0.1, self._deadline_s - time.monotonic()))
                 sock.connect(where)
-            results.put(None)
+            except OSError:
+                sock.close()
+                raise
         except OSError as error:
-            results.put(error)
-
-    waiting = list(addresses)
-    running = 0
-    last: OSError = TimeoutError()
-    while waiting or running:
-        if waiting:
-            threading.Thread(target=attempt, args=(waiting.pop(0),), daemon=True).start()
-            running += 1
-        left = deadline - time.monotonic()
-        try:
-            outcome = results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
-        except queue.Empty:
-            if left <= 0:
-                last = TimeoutError()  # whatever else failed at once, this one is the reason
-                break
-            continue
-        if outcome is None:
+            self._results.put(error)
             return
-        running, last = running - 1, outcome
-    cause, detail = diagnose(last) or ("time-out", "")
-    raise unreachable(host, cause, detail) from last
+        with self._lock:
+            if self._over:
+                sock.close()
+            else:
+                self._results.put(sock)

@@ -15,12 +15,13 @@ class HostSpec:
         port: Its port.
         user: The account there.
         alias: What the person called it; host keys are looked up by `host` and `port` all the same.
-        identity_files: Private keys to try, in order.
+        identity_files: Private keys to try, in order; those that are not there are passed over.
         identities_only: Whether the agent's other keys stay out of it.
-        certificate_files: Certificates beside the keys.
+        certificate_files: Certificates of these keys; `<key>-cert.pub` is looked for by itself.
         known_hosts: Files of known host keys, the one that is written first.
-        proxy_command: A program whose input and output are the connection; None for TCP.
+        proxy_command: A program whose input and output are the connection, ready to run; None for TCP.
         jumps: Servers to go through first, nearest first.
+        known_as: The name that host keys are looked up by instead (`HostKeyAlias`); empty for `host`.
     """
 
     host: str
@@ -33,3 +34,4 @@ class HostSpec:
     known_hosts: tuple[Path, ...] = ()
     proxy_command: str | None = None
     jumps: tuple[HostSpec, ...] = ()
+    known_as: str = ""

@@ -1,0 +1,239 @@
+"""What goes wrong on the way to a server, in words: one class a trouble.
+
+`UnavailableError` may pass by itself and is worth another try; the others need a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from internlm_setup.core.errors import ConfigError, DeniedError, ProtocolError, UnavailableError
+from internlm_setup.core.text import Text
+
+_CONSOLE = Text(
+    en="is the dev machine running, and is {port} its port? Its console shows both; then run the same command again",
+    zh="开发机是否在运行？端口是否为 {port}？请在控制台核对，然后重新运行同一条命令",
+)
+
+
+@dataclass(eq=False)
+class HostUnknown(UnavailableError):
+    """A server's name cannot be resolved. `cause` says whether DNS said no or said nothing."""
+
+    code = "core.host-unknown"
+    text = Text(en="cannot reach {host}: {cause}", zh="无法连接 {host}：{cause}")
+    hint = Text(
+        en="check the name's spelling and the network: `ssh {host}` would fail in the same way",
+        zh="请检查主机名拼写与网络：`ssh {host}` 也会同样失败",
+    )
+    host: str
+    cause: Text
+
+
+@dataclass(eq=False)
+class HostUnreachable(UnavailableError):
+    """A server did not take the connection: refused, no answer in time, no route, or closed at once."""
+
+    code = "core.host-unreachable"
+    text = Text(en="cannot reach {host} port {port}: {cause}", zh="无法连接 {host} 端口 {port}：{cause}")
+    hint = _CONSOLE
+    host: str
+    port: int
+    cause_id: str
+    cause: Text
+
+
+@dataclass(eq=False)
+class ServerSilent(UnavailableError):
+    """A server took the connection and then did not go on within `patience_s` seconds."""
+
+    code = "core.server-silent"
+    text = Text(
+        en="{host} port {port} took the connection and then said nothing for {patience_s:.0f} s",
+        zh="{host} 端口 {port} 接受了连接，但 {patience_s:.0f} 秒内没有任何应答",
+    )
+    hint = _CONSOLE
+    host: str
+    port: int
+    patience_s: float
+
+
+@dataclass(eq=False)
+class ConnectionLost(UnavailableError):
+    """A connection ended while it was made. `words` is what the server said, in brackets, or nothing."""
+
+    code = "core.connection-lost"
+    text = Text(en="{host} port {port} closed the connection{words}", zh="{host} 端口 {port} 关闭了连接{words}")
+    hint = _CONSOLE
+    host: str
+    port: int
+    words: str = ""
+
+
+@dataclass(eq=False)
+class NotSsh(ProtocolError):
+    """Something answered that is no SSH server."""
+
+    code = "core.not-ssh"
+    text = Text(
+        en="{host} port {port} is no SSH server; it said: {words}",
+        zh="{host} 端口 {port} 不是 SSH 服务；它的应答是：{words}",
+    )
+    hint = _CONSOLE
+    host: str
+    port: int
+    words: str
+
+
+@dataclass(eq=False)
+class NoCommonAlgorithm(ProtocolError):
+    """We and the server have no algorithm of one kind in common; both lists are named."""
+
+    code = "core.no-common-algorithm"
+    text = Text(
+        en="no common {kind} with {host}: it offers {theirs}; known here are {ours}",
+        zh="与 {host} 没有共同的{kind}：对方提供 {theirs}；本工具支持 {ours}",
+    )
+    hint = Text(
+        en="`ssh -v {host}` may know an older one; the server's administrator can allow a newer one",
+        zh="`ssh -v {host}` 或许支持更旧的算法；也可请服务器管理员启用更新的算法",
+    )
+    host: str
+    kind: Text
+    theirs: str
+    ours: str
+
+
+@dataclass(eq=False)
+class HandshakeFailed(ProtocolError):
+    """Server and client could not agree on keys, for a reason that only a specialist can read."""
+
+    code = "core.handshake-failed"
+    text = Text(en="the SSH handshake with {host} failed: {words}", zh="与 {host} 的 SSH 握手失败：{words}")
+    hint = Text(en="`ssh -v -p {port} {host}` shows more", zh="用 `ssh -v -p {port} {host}` 查看详情")
+    host: str
+    port: int
+    words: str
+
+
+@dataclass(eq=False)
+class HostKeyNew(DeniedError):
+    """A server was never seen before, and nobody said that its key is the right one."""
+
+    code = "core.host-key-new"
+    text = Text(
+        en="{host} port {port} is not known yet; its {key_type} key is {fingerprint}",
+        zh="尚未见过 {host} 端口 {port}；其 {key_type} 密钥指纹为 {fingerprint}",
+    )
+    hint = Text(
+        en="if you expect a new machine there, run the same command with `--accept-new`",
+        zh="如果那里确实是一台新机器，请在同一条命令后加上 `--accept-new`",
+    )
+    host: str
+    port: int
+    key_type: str
+    fingerprint: str
+
+
+@dataclass(eq=False)
+class HostKeyChanged(DeniedError):
+    """A server shows another key than the one on record. Nothing was sent to it. `forget` drops the record."""
+
+    code = "core.host-key-changed"
+    text = Text(
+        en="{host} port {port} shows another key than before ({key_type} {fingerprint}); nothing was sent."
+        " A dev machine that was recreated, or another one on its port, does this; so does somebody in between."
+        " The old key is in `{file}` line {line}",
+        zh="{host} 端口 {port} 的密钥与之前不同（{key_type} {fingerprint}），未发送任何内容。"
+        "开发机重建或端口分配给另一台机器时会这样；有人冒充它时也会这样。旧密钥在 `{file}` 第 {line} 行",
+    )
+    hint = Text(
+        en="if you recreated the machine, forget its old key, then run the same command again: `{forget}`",
+        zh="如果是你重建了开发机，请先删除旧密钥，再重新运行同一条命令：`{forget}`",
+    )
+    host: str
+    port: int
+    key_type: str
+    fingerprint: str
+    file: str
+    line: int
+    forget: str
+
+
+@dataclass(eq=False)
+class HostKeyRevoked(DeniedError):
+    """A server shows a key that was marked as revoked. Nothing was sent to it."""
+
+    code = "core.host-key-revoked"
+    text = Text(
+        en="{host} port {port} shows a key that `{file}` line {line} revokes ({fingerprint}); nothing was sent",
+        zh="{host} 端口 {port} 出示的密钥已在 `{file}` 第 {line} 行标为吊销（{fingerprint}），未发送任何内容",
+    )
+    hint = Text(
+        en="do not connect; ask whoever runs the server, and who wrote that line",
+        zh="请不要连接；请询问服务器管理员以及写下该行的人",
+    )
+    host: str
+    port: int
+    fingerprint: str
+    file: str
+    line: int
+
+
+@dataclass(eq=False)
+class ProxyCommandFailed(UnavailableError):
+    """The program that was to make the connection ended before there was one. `words` is the last it said."""
+
+    code = "core.proxy-command-failed"
+    text = Text(
+        en="the ProxyCommand for {host} ended with exit code {status}: {words}",
+        zh="{host} 的 ProxyCommand 以退出码 {status} 结束：{words}",
+    )
+    hint = Text(
+        en="it stands in `~/.ssh/config`; `ssh -G {host}` shows it: run it by hand",
+        zh="它写在 `~/.ssh/config` 中；用 `ssh -G {host}` 查看，并手动运行试试",
+    )
+    host: str
+    status: int
+    words: str
+
+
+@dataclass(eq=False)
+class JumpRefused(DeniedError):
+    """A jump host lets us in and does not forward connections."""
+
+    code = "core.jump-refused"
+    text = Text(
+        en="the jump host {jump} does not allow connections to {host} port {port}",
+        zh="跳板机 {jump} 不允许连接到 {host} 端口 {port}",
+    )
+    hint = Text(
+        en="its administrator can allow it (AllowTcpForwarding, PermitOpen); or go another way with `--jump`",
+        zh="请管理员放行（AllowTcpForwarding、PermitOpen），或用 `--jump` 换一条路径",
+    )
+    jump: str
+    host: str
+    port: int
+
+
+@dataclass(eq=False)
+class BadJump(ConfigError):
+    """A jump is not `user@host:port`."""
+
+    code = "core.bad-jump"
+    text = Text(en="`{jump}` is no jump host", zh="`{jump}` 不是有效的跳板机")
+    hint = Text(en="write it as `user@host:port`", zh="请写成 `user@host:port`")
+    jump: str
+
+
+@dataclass(eq=False)
+class JumpsInCircles(ConfigError):
+    """The configuration sends a jump host through itself."""
+
+    code = "core.jumps-in-circles"
+    text = Text(
+        en="the ProxyJump of {host} leads in circles, or through more than 8 hosts",
+        zh="{host} 的 ProxyJump 循环引用，或经过的主机超过 8 台",
+    )
+    hint = Text(en="look at it with `ssh -G {host}`", zh="请用 `ssh -G {host}` 查看")
+    host: str

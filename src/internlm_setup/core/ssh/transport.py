@@ -1,0 +1,206 @@
+"""paramiko's transport as we want it: fast ciphers first, the server's words kept, every wait with an end.
+
+It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_really_parse_kex_init`,
+`_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`, `_parse_service_accept` and
+`_parse_userauth_failure`.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import paramiko
+from paramiko.auth_handler import AuthHandler
+from paramiko.packet import Packetizer
+
+from internlm_setup.core.ssh.ask import Prompt
+
+_SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
+_POLL_S = 0.1
+_SERVICE = "ssh-userauth"
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its lines would reach stderr without any
+
+
+class Packets(Packetizer):  # type: ignore[misc]  # paramiko has no types
+    """Packets whose keys last as long as OpenSSH's do: 64 GiB, not 512 MiB.
+
+    Attributes:
+        greeting: The lines that the server began with, before any packet.
+    """
+
+    REKEY_BYTES = 1 << 36
+    REKEY_PACKETS = 1 << 31
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self.greeting: list[str] = []
+
+    def readline(self, timeout: float) -> str:
+        """Read one line of the greeting."""
+        line = super().readline(timeout)
+        self.greeting.append(line)
+        return str(line)
+
+
+class Login(AuthHandler):  # type: ignore[misc]
+    """paramiko's login, asking for the service once and keeping what else the server would take.
+
+    Attributes:
+        methods: What the server said last that it takes; None before it said so.
+        partial: Whether what it took last was right and not enough.
+    """
+
+    def __init__(self, transport: ClientTransport) -> None:
+        super().__init__(transport)
+        self.methods: tuple[str, ...] | None = None
+        self.partial = False
+        self._ready = threading.Event()
+
+    def ready(self) -> bool:
+        """Wait until the server lets a login begin; False when it ended the connection instead."""
+        if not self._ready.is_set():
+            super()._request_auth()
+            self._ready.wait(self.transport.auth_timeout)
+        return self._ready.is_set() and bool(self.transport.is_active())
+
+    def abort(self) -> None:
+        """The connection ended: nobody waits on."""
+        self._ready.set()
+        super().abort()
+
+    def _request_auth(self) -> None:
+        accept = paramiko.Message()
+        accept.add_string(_SERVICE)
+        accept.rewind()
+        super()._parse_service_accept(accept)
+
+    def _parse_service_accept(self, m: paramiko.Message) -> None:
+        if m.get_text() == _SERVICE:
+            self._ready.set()
+
+    def _parse_userauth_failure(self, m: paramiko.Message) -> None:
+        again = paramiko.Message(m.get_remainder())
+        self.methods, self.partial = tuple(again.get_list()), bool(again.get_boolean())
+        super()._parse_userauth_failure(m)
+
+
+class ClientTransport(paramiko.Transport):  # type: ignore[misc]
+    """One connection to a server.
+
+    Attributes:
+        theirs: What the server offered, by paramiko's names for the lists.
+        farewell: What the server said when it hung up.
+        login: How logging in stands.
+    """
+
+    _preferred_ciphers = (
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+    )
+
+    def __init__(
+        self, sock: Any, packetizer: type[Packets], known_types: Iterable[str], endings: Sequence[Callable[[], object]]
+    ) -> None:
+        super().__init__(sock, packetizer_class=packetizer)
+        self.theirs: dict[str, list[str]] = {}
+        self.farewell = ""
+        self.login = Login(self)
+        self._endings = endings
+        ours = self.preferred_keys
+        known = [name for known in known_types for name in _SIGNATURES.get(known, (known,)) if name in ours]
+        self._preferred_keys = tuple(dict.fromkeys((*known, *ours)))
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """Host keys to ask for; no certificates, which nothing here checks."""
+        return tuple(self._filter_algorithm("keys"))
+
+    def run(self) -> None:
+        """Serve the connection to its end, then end what it runs over."""
+        try:
+            super().run()
+        finally:
+            for end in self._endings:
+                end()
+
+    def try_nothing(self, user: str) -> bool:
+        """Log in without anything, which mostly serves to hear what the server takes."""
+        return self._attempt(lambda event: self.login.auth_none(user, event))
+
+    def try_key(self, user: str, key: paramiko.PKey) -> bool:
+        """Log in with a key."""
+        return self._attempt(lambda event: self.login.auth_publickey(user, key, event))
+
+    def try_password(self, user: str, password: str) -> bool:
+        """Log in with a password."""
+        try:
+            return self._attempt(lambda event: self.login.auth_password(user, password, event))
+        finally:
+            self.login.password = None
+
+    def try_answers(self, user: str, answer: Callable[[str, list[Prompt]], list[str]]) -> bool:
+        """Log in by answering the server's questions, which are asked in the caller's own thread."""
+        questions: queue.SimpleQueue[tuple[str, list[Prompt]]] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+        def handle(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+            questions.put((title or instructions, [Prompt(words, bool(echo)) for words, echo in prompts]))
+            return answers.get()
+
+        def ask(event: threading.Event) -> None:
+            self.login.auth_interactive(user, handle, event)
+            late_s = time.monotonic() + self.auth_timeout
+            while not event.is_set() and self.is_active() and time.monotonic() < late_s:
+                try:
+                    title, prompts = questions.get(timeout=_POLL_S)
+                except queue.Empty:
+                    continue
+                answers.put(answer(title, prompts) if prompts else [])
+                late_s = time.monotonic() + self.auth_timeout
+
+        try:
+            return self._attempt(ask)
+        finally:
+            answers.put([])  # whatever happened, the connection's thread does not wait for ever
+
+    def _attempt(self, begin: Callable[[threading.Event], None]) -> bool:
+        """Try one way in.
+
+        Returns:
+            Whether we are in; `login.methods` says what else to try.
+
+        Raises:
+            AuthenticationException: The connection ended, or the server went silent.
+        """
+        self.auth_handler: Any = self.login
+        if not self.login.ready():
+            raise paramiko.AuthenticationException("no login")
+        event = threading.Event()
+        begin(event)
+        try:
+            return not self.login.wait_for_response(event)
+        except paramiko.AuthenticationException:
+            if not self.is_active() or not event.is_set():
+                raise
+            return False
+
+    def _really_parse_kex_init(self, m: paramiko.Message, ignore_first_byte: bool = False) -> Any:
+        parsed = super()._really_parse_kex_init(m, ignore_first_byte)
+        if not ignore_first_byte:  # which is how it reads its own
+            self.theirs = {name: value for name, value in parsed.items() if isinstance(value, list)}
+        return parsed
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        again = paramiko.Message(m.get_remainder())
+        again.get_int()
+        self.farewell = again.get_text()
+        super()._parse_disconnect(m)
