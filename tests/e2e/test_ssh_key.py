@@ -37,7 +37,9 @@ class Person:
         self.machine.variables = {**self.variables, **variables}
         return self.machine.run("ssh-key", *words)
 
-    def on_terminal(self, *words: str, answers: tuple[str, ...] = (), **variables: str) -> tuple[str, int]:
+    def on_terminal(
+        self, *words: str, answers: tuple[str, ...] = (), ends: tuple[str, ...] = (": ",), **variables: str
+    ) -> tuple[str, int]:
         """Run it on a terminal of its own, answering each question; return what was shown and the exit code."""
         import pty
 
@@ -49,7 +51,7 @@ class Person:
         shown, waiting = "", list(answers)
         while block := _read(ours):
             shown += block
-            if waiting and shown.endswith(": "):
+            if waiting and shown.endswith(ends):
                 os.write(ours, f"{waiting.pop(0)}\n".encode())
         os.close(ours)
         return shown, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
