@@ -31,7 +31,7 @@ from internlm_setup.core.ssh.connect_errors import (
 from internlm_setup.core.ssh.host_keys import HostKeys
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.proxy import Proxy
-from internlm_setup.core.ssh.transport import ClientTransport, Packets
+from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
 from internlm_setup.core.text import Text
 
 _LONGEST_WORDS = 200
@@ -132,8 +132,7 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         if transport is not None:
             transport.close()
             transport.packetizer.complete_handshake()  # its timer would hold up the end of the process
-        for end in way.endings:
-            end()
+        end_all(way.endings)
         raise
     return transport
 
