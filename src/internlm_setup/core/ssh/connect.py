@@ -72,6 +72,7 @@ class Manner:
         packetizer: What reads and writes packets.
         onwards: How a jump host connects to the next one; what it returns is used as a socket.
         patience: When to give up.
+        proved: Told of each server when it has proved who it is, before the login.
     """
 
     ask: Asker
@@ -80,6 +81,7 @@ class Manner:
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
     patience: Patience = Patience()
+    proved: Callable[[HostSpec], object] = bool
 
 
 def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport:
@@ -126,6 +128,7 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
         known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)
+        manner.proved(spec)
         transport.auth_timeout = manner.patience.login_s
         authenticate(transport, spec, manner.ask, manner.env)
     except BaseException:
