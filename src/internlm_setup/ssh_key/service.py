@@ -85,10 +85,15 @@ def create(path: Path, kind: keys.KeyType, comment: str, passphrase: str | None 
     return keys.look(path)
 
 
+def user_of(env: Mapping[str, str], home: Path) -> str:
+    """Return who we are; where nothing says so, as in a container, what the home folder is called."""
+    names = (env.get(name) for name in ("LOGNAME", "USER", "USERNAME"))
+    return next(filter(None, names), home.name)
+
+
 def comment_of(env: Mapping[str, str], home: Path) -> str:
     """Return `user@host` in ASCII, whatever the user is called."""
-    names = (env.get(name) for name in ("LOGNAME", "USER", "USERNAME"))
-    return ascii_comment(f"{next(filter(None, names), home.name)}@{platform.node()}")
+    return ascii_comment(f"{user_of(env, home)}@{platform.node()}")
 
 
 def survey(folder: Path) -> list[Found]:

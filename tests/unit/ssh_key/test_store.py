@@ -72,6 +72,14 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str, kind: str) -> None:
     assert there.lstat() == before
 
 
+def test_a_file_that_came_meanwhile(tmp_path: Path) -> None:
+    """Looking first is for the person; the system itself refuses to open what is there."""
+    (tmp_path / "key").write_bytes(b"precious")
+    with pytest.raises(KeyExists):
+        store._write_new(tmp_path / "key", b"ours", 0o600)
+    assert (tmp_path / "key").read_bytes() == b"precious"
+
+
 def test_the_name_that_is_offered_is_free(tmp_path: Path) -> None:
     """So the command of the hint works as it stands."""
     for name in ("key", "key-2", "key-3.pub"):

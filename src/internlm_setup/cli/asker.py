@@ -1,0 +1,58 @@
+"""What a connection asks a person: whether a server is the right one, passwords, passphrases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from internlm_setup.cli.output import Output
+from internlm_setup.core.ssh.ask import Login, NewHostKey, Prompt
+from internlm_setup.core.text import Text, printable
+
+_FIRST = Text(
+    en="first contact with {host}, port {port}; its key ({kind}) has the fingerprint {fingerprint}",
+    zh="首次连接 {host}，端口 {port}；它的密钥（{kind}）指纹为 {fingerprint}",
+)
+_TRUST = Text(en="is that the right server? [y/N] ", zh="这是正确的服务器吗？[y/N] ")
+_PASSWORD = Text(en="password of {user}@{host}: ", zh="{user}@{host} 的密码：")
+_PASSPHRASE = Text(en="passphrase for `{path}`: ", zh="`{path}` 的口令：")
+
+
+class TerminalAsker:
+    """Asks on the terminal; without one, or with `--json`, nobody answers."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def trust(self, key: NewHostKey) -> bool | None:
+        """See `Asker.trust`."""
+        said = {"host": key.host, "port": key.port, "kind": key.key_type, "fingerprint": key.fingerprint}
+        question = Text(en=f"{_FIRST.en}\n{_TRUST.en}", zh=f"{_FIRST.zh}\n{_TRUST.zh}")
+        answer = self._output.ask(question.fill(**said))
+        return None if answer is None else answer.strip().lower() in {"y", "yes"}
+
+    def password(self, login: Login) -> str | None:
+        """See `Asker.password`."""
+        return self._output.ask(_PASSWORD.fill(user=login.user, host=login.host), hidden=True)
+
+    def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
+        """See `Asker.answers`; the server's own words are shown as they can be printed."""
+        del login
+        given: list[str] = []
+        for prompt in prompts:
+            words = printable(f"{title}\n{prompt.words}".strip() + " ")
+            answer = self._output.ask(Text(en=words, zh=words), hidden=not prompt.echo)
+            if answer is None:
+                return None
+            given.append(answer.rstrip("\r\n"))
+            title = ""
+        return given
+
+    def passphrase(self, path: Path) -> str | None:
+        """See `Asker.passphrase`."""
+        return self._output.ask(_PASSPHRASE.fill(path=printable(str(path))), hidden=True)
+
+    def forget(self, refused: Login | Path) -> bool:
+        """See `Asker.forget`: nothing is kept here."""
+        del refused
+        return False
