@@ -37,6 +37,7 @@ class Person:
 
     def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
         """See `Asker.answers`."""
+        del login, title
         self.asked += [prompt.words for prompt in prompts]
         return self.replies.pop(0) if self.replies else None
 
@@ -47,6 +48,7 @@ class Person:
 
     def forget(self, refused: Login | Path) -> bool:
         """See `Asker.forget`."""
+        del refused
         return False
 
 

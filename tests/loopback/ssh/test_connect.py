@@ -13,6 +13,7 @@ import pytest
 
 from internlm_setup.core.ssh.ask import NobodyToAsk, Remembering
 from internlm_setup.core.ssh.connect import Manner, connect
+from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.transport import ClientTransport
 from servers.openssh import SSHD, Sshd, make_key, sshd
 from servers.ssh_person import Person, public, spec_of
@@ -193,14 +194,16 @@ def test_through_jump_hosts(server: Sshd, key: Path, tmp_path: Path) -> None:
         for other in (two, three):
             other.authorize(public(key))
         spec = replace(spec_of(three, key), jumps=(spec_of(server, key), spec_of(two, key)))
-        before = threading.active_count()
-        with closing(connect(spec, NOBODY)) as transport:
+        before = set(threading.enumerate())
+        proved: list[HostSpec] = []
+        with closing(connect(spec, replace(NOBODY, proved=proved.append))) as transport:
+            assert [hop.port for hop in proved] == [server.port, two.port, three.port]
             assert said(transport, "echo $SSH_CONNECTION").split()[3] == str(three.port)
-            assert threading.active_count() == before + 3
-        for thread in threading.enumerate():
-            if isinstance(thread, ClientTransport):
-                thread.join(10)
-        assert threading.active_count() == before
+            ours = set(threading.enumerate()) - before
+            assert len(ours) == 3
+        for thread in ours:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_through_a_program(server: Sshd, key: Path) -> None:

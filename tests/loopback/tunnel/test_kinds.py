@@ -28,11 +28,13 @@ CONNECT = b"\5\1\0\5\1\0"
 def talk(where: Endpoint, words: bytes) -> bytes:
     """Say something and read to the end, which is a reset where not all that was said was read."""
     said = b""
-    with socket.create_connection((where.host, where.port), 20) as sock, suppress(ConnectionResetError):
-        sock.sendall(words)
-        sock.shutdown(socket.SHUT_WR)
-        while data := sock.recv(65536):
-            said += data
+    with socket.create_connection((where.host, where.port), 20) as sock:
+        with suppress(OSError):
+            sock.sendall(words)
+            sock.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            while data := sock.recv(65536):
+                said += data
     return said
 
 

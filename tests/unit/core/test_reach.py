@@ -21,6 +21,7 @@ from internlm_setup.core.reach import (
     Unreachable,
     connect_any,
     diagnose,
+    open_any,
     resolve,
     unreachable,
 )
@@ -191,6 +192,13 @@ def test_one_that_answers() -> None:
     with listening() as server:
         connect_any([at(server.port)], "host.test")
         connect_any([at(closed_port()), at(1, family=9999), at(server.port)], "host.test")
+
+
+def test_the_connection_itself() -> None:
+    """The connection that won is handed over, ready to wait as long as it takes."""
+    with listening(b"hello") as server, open_any([at(closed_port()), at(server.port)], "host.test") as sock:
+        sock.sendall(b"?")
+        assert (sock.gettimeout(), sock.recv(9)) == (None, b"hello")
 
 
 def test_a_silent_address_is_not_waited_for() -> None:

@@ -108,6 +108,7 @@ def read_config(files: Sequence[ConfigFile], question: Question) -> HostConfig:
     for file in files:
         reading_.file(file, active=True)
     if reading_.wants_final:
+        reading_.values["hostname"] = (reading_.real_host(),)  # which is settled by then
         reading_.final = True
         for file in files:
             reading_.file(file, active=True)
@@ -157,7 +158,10 @@ class _Reading:
     def _take(self, line: Line, words: Sequence[str]) -> None:
         keyword = line.keyword
         if keyword in _WHOLE_LINE:
-            if self.values.keys().isdisjoint(_WHOLE_LINE):  # the first of the two wins over the other as well
+            # The first of the two wins over the other as well, but `ProxyJump none` leaves room for a command.
+            jump = self.values.get("proxyjump")
+            room = jump is None or (keyword == "proxycommand" and jump[0].lower() == "none")
+            if room and "proxycommand" not in self.values:
                 self.values[keyword] = (line.rest.lstrip(" \t="),)
         elif keyword in _LISTS:
             entry = " ".join(words) if keyword in _SEVERAL_WORDS else words[0]
@@ -167,9 +171,10 @@ class _Reading:
             self.values.setdefault(keyword, tuple(words) if keyword in _SEVERAL_WORDS else tuple(words[:1]))
 
     def _host_now(self) -> str:
-        return self._real_host() if self.final else self.question.host
+        return self.real_host() if self.final else self.question.host
 
-    def _real_host(self) -> str:
+    def real_host(self) -> str:
+        """Return the host's name as far as the files have said it."""
         named = self.values.get("hostname")
         return expand(named[0], {"h": self.question.host}) if named else self.question.host
 
@@ -201,7 +206,7 @@ class _Reading:
         if name in {"final", "canonical"}:
             return self.final
         judged: dict[str, Callable[[], bool]] = {
-            "host": lambda: fits_list(self._real_host(), argument, lower=True),
+            "host": lambda: fits_list(self.real_host(), argument, lower=True),
             "originalhost": lambda: fits_list(question.host, argument, lower=True),
             "user": lambda: fits_list(self.values.get("user", (question.local_user,))[0], argument),
             "localuser": lambda: fits_list(question.local_user, argument),
@@ -223,7 +228,7 @@ class _Reading:
         """Return what stands for `%h` and the others at this point of the files."""
         port = self.values.get("port", ("22",))[0]
         user = self.values.get("user", (self.question.local_user,))[0]
-        return tokens(self.question, self._real_host(), port, user)
+        return tokens(self.question, self.real_host(), port, user)
 
     def _note(self, text: Text, file: ConfigFile, line: int, **fields: str) -> None:
         self.notes.append(text.fill(file=file.path, line=line, **fields))

@@ -31,7 +31,7 @@ from internlm_setup.core.ssh.connect_errors import (
 from internlm_setup.core.ssh.host_keys import HostKeys
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.proxy import Proxy
-from internlm_setup.core.ssh.transport import ClientTransport, Packets
+from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
 from internlm_setup.core.text import Text
 
 _LONGEST_WORDS = 200
@@ -71,8 +71,8 @@ class Manner:
         accept_new: Whether a host key that was never seen is taken unasked.
         packetizer: What reads and writes packets.
         onwards: How a jump host connects to the next one; what it returns is used as a socket.
-        proved: Called when a server has proved who it is, before logging in.
         patience: When to give up.
+        proved: Told of each server when it has proved who it is, before the login.
     """
 
     ask: Asker
@@ -80,8 +80,8 @@ class Manner:
     accept_new: bool = False
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
-    proved: Callable[[], object] = bool
     patience: Patience = Patience()
+    proved: Callable[[HostSpec], object] = bool
 
 
 def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport:
@@ -128,15 +128,14 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
         known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)
-        manner.proved()
+        manner.proved(spec)
         transport.auth_timeout = manner.patience.login_s
         authenticate(transport, spec, manner.ask, manner.env)
     except BaseException:
         if transport is not None:
             transport.close()
             transport.packetizer.complete_handshake()  # its timer would hold up the end of the process
-        for end in way.endings:
-            end()
+        end_all(way.endings)
         raise
     return transport
 

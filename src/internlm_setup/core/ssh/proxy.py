@@ -43,8 +43,9 @@ class Proxy:
         self._said: deque[str] = deque(maxlen=_LAST_WORDS)
         self._complaining = threading.Thread(target=self._complaints, daemon=True, name="proxy-stderr")
         self._complaining.start()
-        for pump in (self._up, self._down):
-            threading.Thread(target=pump, daemon=True, name="proxy").start()
+        self._pumps = [threading.Thread(target=pump, daemon=True, name="proxy") for pump in (self._up, self._down)]
+        for pump in self._pumps:
+            pump.start()
 
     def ended(self) -> tuple[int, str] | None:
         """Return its exit code and last words if it ended by itself, or None while it runs."""
@@ -62,6 +63,9 @@ class Proxy:
         self._stack.close()
         with suppress(OSError):
             self._far.shutdown(socket.SHUT_RDWR)
+        for pump in self._pumps:
+            pump.join(_GOODBYE_S)
+        self._far.close()
 
     def _up(self) -> None:
         pipe = _of(self._child.stdin)

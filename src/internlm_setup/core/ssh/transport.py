@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import paramiko
@@ -46,6 +47,10 @@ class Packets(Packetizer):  # type: ignore[misc]  # paramiko has no types
         line = super().readline(timeout)
         self.greeting.append(line)
         return str(line)
+
+    def close(self) -> None:
+        """Let go of the connection, which may be gone already."""
+        end_all([super().close])
 
 
 class Login(AuthHandler):  # type: ignore[misc]
@@ -126,11 +131,7 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve the connection to its end, then end what it runs over."""
-        try:
-            super().run()
-        finally:
-            for end in self._endings:
-                end()
+        end_all([super().run, *self._endings])
 
     def try_nothing(self, user: str) -> bool:
         """Log in without anything, which mostly serves to hear what the server takes."""
@@ -204,3 +205,10 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         again.get_int()
         self.farewell = again.get_text()
         super()._parse_disconnect(m)
+
+
+def end_all(endings: Iterable[Callable[[], object]]) -> None:
+    """End what a connection runs over, one after the other; what is gone already is no trouble."""
+    for end in endings:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            end()

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,5 +156,71 @@ def test_reads_as_openssh_does(
         if found.get(keyword) == ["none"]:
             del found[keyword]
     defaults = theirs(tmp_path, "", question) or {}
+    for values in (found, expected, defaults):
+        values["hostname"] = [name.lower() for name in values.get("hostname", [question.host])]  # either is right
     for keyword in COMPARED:
         assert found.get(keyword, defaults.get(keyword)) == expected.get(keyword), keyword
+
+
+@pytest.mark.parametrize(
+    "criterion", ["tagged x", "version OpenSSH_9*", "sessiontype shell", "localnetwork 10.0.0.0/8", "host"]
+)
+def test_unknown_match(tmp_path: Path, criterion: str) -> None:
+    """A Match that cannot be judged does not match, not even negated, and is said in both languages."""
+    for sign in ("", "!"):
+        found = read(tmp_path, f"# mine\nMatch {sign}{criterion}\n  Port 1\nHost *\n  Port 2\n", ask())
+        assert found.number("port") == 2
+        (note,) = found.notes
+        assert f"line 2: `Match {criterion.split(maxsplit=1)[0]}`" in note.en
+        assert f"第 2 行：无法判断 `Match {criterion.split(maxsplit=1)[0]}`" in note.zh
+
+
+def test_exec_only_when_asked(tmp_path: Path) -> None:
+    """`Match exec` runs nothing unless that was asked for, and that is said too."""
+    content = f'Match exec "touch {tmp_path}/ran"\n Port 1\n'
+    found = read(tmp_path, content, replace(ask(), run_exec=False))
+    assert found.number("port") is None
+    assert len(found.notes) == 1
+    assert not (tmp_path / "ran").exists()
+    assert read(tmp_path, content, ask()).number("port") == 1
+
+
+def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
+    """They are passed over and said; the others count."""
+    found = read(tmp_path, 'User "root\nPort\nHostName one.test\nPort no\n', ask())
+    assert (found.one("user"), found.number("port"), found.one("hostname")) == (None, None, "one.test")
+    assert [note.en.partition(":")[0].split()[-1] for note in found.notes] == ["1", "2"]
+
+
+def test_files_that_include_each_other(tmp_path: Path) -> None:
+    """They end, and that is said."""
+    found = read(tmp_path, "Include config\nPort 3\n", ask())
+    assert found.number("port") == 3
+    assert "too deeply" in found.notes[0].en
+
+
+def test_relative_includes(tmp_path: Path) -> None:
+    """They start from the folder that the first file names, in the order of their names."""
+    (tmp_path / "conf.d").mkdir()
+    for name, port in (("b", 2), ("a", 1)):
+        (tmp_path / "conf.d" / name).write_text(f"Port {port}\n")
+    assert read(tmp_path, "Include conf.d/*\n", ask()).number("port") == 1
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there says nothing."""
+    assert read_config([ConfigFile(tmp_path / "no", tmp_path)], ask()) == HostConfig({})
+
+
+def test_tokens() -> None:
+    """What stands in is not looked at again; what is not known stays."""
+    assert expand("%h %%h %p %z 100%", {"h": "%p", "p": "22"}) == "%p %h 22 %z 100%"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("a 'b c'd \"e\" # f", ["a", "b cd", "e"]), ('a\\ b \\"c', ["a b", '"c']), ("'open", None), ("a#b", ["a#b"])],
+)
+def test_words(words: str, expected: list[str] | None) -> None:
+    """Words are split and quoted as OpenSSH does."""
+    assert words_of(words) == expected

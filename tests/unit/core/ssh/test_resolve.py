@@ -1,0 +1,107 @@
+"""From what was typed to whom to reach: the command line over the files over the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from internlm_setup.core.errors import ExitCode
+from internlm_setup.core.ssh.connect_errors import BadJump, JumpsInCircles
+from internlm_setup.core.ssh.model import HostSpec
+from internlm_setup.core.ssh.resolve import Here, Typed, parse_jump, resolve
+
+CONFIG = """
+Host box
+  HostName %h.inside.test
+  Port 33090
+  User root
+  IdentityFile ~/keys/%r@%n
+  IdentitiesOnly yes
+  CertificateFile /certs/%u
+  UserKnownHostsFile ~/known /dev/null
+  HostKeyAlias the-box
+  ProxyJump first,second@[::1]:2222
+Host first
+  HostName first.test
+  ProxyCommand nc %h %p %%
+Host round
+  ProxyJump round
+Host none
+  ProxyJump none
+"""
+
+
+def resolved(folder: Path, host: str, **typed: object) -> HostSpec:
+    own = folder / ".ssh"
+    own.mkdir(exist_ok=True)
+    (own / "config").write_text(CONFIG)
+    here = Here("me", folder, folder / "etc")
+    return resolve(Typed(host, **typed), here)[0]  # type: ignore[arg-type]
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """Without a word in the files: port 22, the account's own name, the usual keys and files."""
+    spec = resolved(tmp_path, "Other.test")
+    own = tmp_path / ".ssh"
+    assert spec == HostSpec(
+        "Other.test",
+        22,
+        "me",
+        "Other.test",
+        (own / "id_ed25519", own / "id_ecdsa", own / "id_rsa"),
+        known_hosts=(own / "known_hosts", own / "known_hosts2", tmp_path / "etc" / "ssh_known_hosts"),
+    )
+
+
+def test_the_files(tmp_path: Path) -> None:
+    """What the files say, tokens and `~` filled in; the way to the first jump is its own."""
+    spec = resolved(tmp_path, "box")
+    assert (spec.host, spec.port, spec.user, spec.alias) == ("box.inside.test", 33090, "root", "box")
+    assert spec.identity_files == (tmp_path / "keys" / "root@box",)
+    assert spec.identities_only
+    assert spec.certificate_files == (Path("/certs/me"),)
+    assert spec.known_hosts[:2] == (tmp_path / "known", Path("/dev/null"))
+    assert (spec.known_as, spec.proxy_command) == ("the-box", None)
+    first, second = spec.jumps
+    assert (first.host, first.user, first.proxy_command) == ("first.test", "me", "nc first.test 22 %")
+    assert (second.host, second.user, second.port, second.proxy_command) == ("::1", "second", 2222, None)
+
+
+def test_the_command_line_wins(tmp_path: Path) -> None:
+    """User, port and jumps that were typed win; a typed key comes first."""
+    spec = resolved(tmp_path, "box", user="you", port=7, identity_files=(Path("/mine"),), jumps=("x@y:1",))
+    assert (spec.user, spec.port, [hop.host for hop in spec.jumps]) == ("you", 7, ["y"])
+    assert spec.identity_files == (Path("/mine"), tmp_path / "keys" / "you@box")
+    assert resolved(tmp_path, "first", jumps=("y",)).proxy_command is None
+    assert resolved(tmp_path, "none").jumps == ()
+
+
+def test_circles(tmp_path: Path) -> None:
+    """A jump through itself is told, not followed for ever."""
+    with pytest.raises(JumpsInCircles) as caught:
+        resolved(tmp_path, "round")
+    assert caught.value.exit_code is ExitCode.CONFIG
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("host", ("host", None, None)),
+        ("me@host:22", ("host", "me", 22)),
+        ("a@b@host", ("host", "a@b", None)),
+        ("[fe80::1]:2", ("fe80::1", None, 2)),
+        ("ssh://me@host:3/", ("host", "me", 3)),
+    ],
+)
+def test_jumps(words: str, expected: tuple[str, str | None, int | None]) -> None:
+    """Every way to write a jump."""
+    found = parse_jump(words)
+    assert (found.host, found.user, found.port) == expected
+
+
+@pytest.mark.parametrize("words", ["", "@host", "host:", "host:x", "host:70000", "fe80::1", "a b:1:2"])
+def test_bad_jumps(words: str) -> None:
+    """What is none is said."""
+    with pytest.raises(BadJump):
+        parse_jump(words)
