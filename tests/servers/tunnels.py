@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from internlm_setup.core.clock import Clock
 from internlm_setup.core.ssh.ask import Asker, NobodyToAsk
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel import events as ev
@@ -195,11 +196,15 @@ class Story:
 
 @contextmanager
 def held(
-    engine: FakeEngine, spec: SessionSpec = SPEC, asker: Asker | None = None, wait_s: float = 0.0
+    engine: FakeEngine,
+    spec: SessionSpec = SPEC,
+    asker: Asker | None = None,
+    wait_s: float = 0.0,
+    clock: Clock | None = None,
 ) -> Iterator[tuple[Supervisor, Story, list[BaseException]]]:
     """Hold a session in another thread until the end of the block; what ended it early is in the list."""
     story, errors = Story(), list[BaseException]()
-    supervisor = Supervisor(spec, engine, asker or NobodyToAsk(), {}, story.hear, wait_s=wait_s)
+    supervisor = Supervisor(spec, engine, asker or NobodyToAsk(), {}, story.hear, wait_s=wait_s, clock=clock)
 
     def run() -> None:
         try:

@@ -49,10 +49,12 @@ def hold_it(ctx: Any, request: Request, how: How) -> None:
 def _introduce(session: Session, plan: Plan, world: World) -> None:
     """Say what will be held, and what of a pasted line is not followed."""
     from internlm_setup.cli.tunnel_talk import lines_of
-    from internlm_setup.tunnel import profiles
+    from internlm_setup.tunnel import profiles, service
 
     for line in (*lines_of(plan.begun), *plan.notes):
         session.output.talk(line)
+    for line in (*plan.warnings, *service.open_to_all(plan.spec)):
+        session.output.warn(line)
     if plan.made is not None:
         file = world.paths.config / profiles.FILE
         lines = profiles.as_yaml(plan.made).rstrip()

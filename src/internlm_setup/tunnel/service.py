@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from internlm_setup.tunnel.model import Endpoint, Forward, Session, SessionSpec,
 from internlm_setup.tunnel.profiles import Profile
 
 ENGINE = "threaded"
+SHIPPED = shipped_configs() / profiles.FILE
 _BESIDE, _LAST_PORT = 10_000, 65_535
 _USUAL = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
 _NOT_FOLLOWED = Text(en="`{words}`: {reason}", zh="`{words}`：{reason}")
@@ -86,7 +87,7 @@ class World:
         Raises:
             BadProfile: A file cannot be read.
         """
-        return profiles.load_profiles([shipped_configs() / profiles.FILE, self.paths.config / profiles.FILE])
+        return profiles.load_profiles([SHIPPED, self.paths.config / profiles.FILE])
 
     @property
     def here(self) -> resolve.Here:
@@ -105,12 +106,14 @@ class Plan:
         spec: The session and its forwards.
         wishes: How to hold it.
         notes: What the person should hear before.
+        warnings: What may surprise them.
         made: The profile that a pasted command line makes; None where none was pasted.
     """
 
     spec: SessionSpec
     wishes: Wishes
     notes: tuple[Text, ...]
+    warnings: tuple[Text, ...]
     made: Profile | None
 
     @property
@@ -157,7 +160,7 @@ def plan(request: Request, world: World) -> Plan:
         jumps=request.jumps or profile.jumps,
     )
     host, config = resolve.resolve(typed, world.here)
-    if profile.port is None and request.port is None and profile.source and config.number("port") is None:
+    if typed.port is None and profile.source == str(SHIPPED) and config.number("port") is None:
         raise PortMissing(host.host)
     wanted, troubles = request.forwards or profile.forwards, list[Text]()
     if not wanted:
@@ -166,8 +169,14 @@ def plan(request: Request, world: World) -> Plan:
     if request.hold_s is not None:
         spec = replace(spec, hold_s=request.hold_s)
     spec = replace(spec, accept_new=request.accept_new)
-    everyone = [_everyone(each) for each in spec.forwards if each.bind.host == "*" and each.kind != "remote"]
-    return Plan(spec, request.wishes, (*notes, *config.notes, *troubles, *everyone), made)
+    return Plan(spec, request.wishes, tuple(notes), (*config.notes, *troubles), made)
+
+
+def open_to_all(spec: SessionSpec) -> Iterator[Text]:
+    """Say of each port here that other machines can reach it, and by which address."""
+    for forward in spec.forwards:
+        if forward.bind.host == "*" and forward.kind != "remote":
+            yield _EVERYONE.fill(address=_own_address(), port=forward.bind.port)
 
 
 def tunnel(plan: Plan, asker: Asker, world: World, tell: ev.Listener) -> Tunnel:
@@ -247,10 +256,6 @@ def _opened(forward: Forward, *, to_all: bool) -> Forward:
     if not to_all or forward.kind == "remote" or forward.bind.host:
         return forward
     return replace(forward, bind=Endpoint("*", forward.bind.port))
-
-
-def _everyone(forward: Forward) -> Text:
-    return _EVERYONE.fill(address=_own_address(), port=forward.bind.port)
 
 
 def _own_address() -> str:

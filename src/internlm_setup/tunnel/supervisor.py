@@ -17,6 +17,7 @@ from internlm_setup.core.errors import DeniedError, ProtocolError, SetupError, U
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.connect_errors import HostUnknown, HostUnreachable, ServerSilent
+from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.link import Attempt, Link
 from internlm_setup.tunnel.model import Channel, Endpoint, Engine, Session, SessionSpec, State
@@ -32,6 +33,10 @@ _EVERY_S, _SELDOM_S = 1.0, 15.0
 _MOST_ATTEMPTS = 5
 _SETTLED_S = 10.0  # a session that ended sooner counts as a failed try
 _NOBODY = {"time-out", "no-route"}
+_SLEPT = Text(
+    en="this machine slept, or its clock jumped, by {seconds:.0f} s; asking whether the server is still there",
+    zh="本机休眠或时钟跳变了 {seconds:.0f} 秒；正在确认服务器是否仍在",
+)
 
 
 class Supervisor:
@@ -120,12 +125,19 @@ class Supervisor:
         pause_s = self._pause_s(before_s)
         with suppress(queue.Empty):
             self._inbox.get(timeout=pause_s)()
-        slept = self._clock.monotonic() - before_s > pause_s + _JUMP_S
-        if slept or abs(self._apart_s() - apart_s) > _JUMP_S:
-            self._failures, self._next_try_s = 0, 0.0
-            self._down_since_s = self._clock.monotonic()
-            for link in self._links:
-                link.poke()
+        stopped_s = self._clock.monotonic() - before_s - pause_s
+        slept_s = max(stopped_s, abs(self._apart_s() - apart_s))
+        if slept_s > _JUMP_S:
+            self._wake(slept_s)
+
+    def _wake(self, slept_s: float) -> None:
+        """Ask every session at once, and try at once where there is none."""
+        self._failures, self._next_try_s = 0, 0.0
+        self._down_since_s = self._clock.monotonic()
+        for link in self._links:
+            link.poke()
+        if self._was_up:
+            self._tell(ev.Noted(_SLEPT.fill(seconds=slept_s)))
 
     def _apart_s(self) -> float:
         """Return how far the clocks are apart: on most systems only one of them goes on while a machine sleeps."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from internlm_setup.core.clock import SystemClock
 from internlm_setup.core.reach import CAUSES
 from internlm_setup.core.ssh.ask import Asker, Login
 from internlm_setup.core.ssh.connect_errors import HostKeyChanged, HostUnknown, HostUnreachable, NotSsh
@@ -217,6 +218,41 @@ def test_questions_are_asked_in_the_thread_that_runs() -> None:
         story.wait_for(lambda: story.states.count("up") == 2)
     assert len(asked_in) == 1
     assert not asked_in[0].startswith("tunnel-connect")
+
+
+class JumpingClock(SystemClock):
+    """The wall clock goes ahead when a test says so, as after a sleep."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+
+def test_a_clock_that_jumped_means_that_we_slept() -> None:
+    """A sign of life is asked for at once; nobody waits for the silence to last."""
+    clock, patient = JumpingClock(), replace(SPEC, keepalive_s=600.0, dead_s=1200.0)
+    engine = FakeEngine([up])
+    with held(engine, patient, clock=clock) as (supervisor, story, _):
+        story.wait_for(lambda: "up" in story.states)
+        assert engine.opened[0].probes == 0
+        clock.ahead_s = 3600.0
+        story.wait_for(lambda: engine.opened[0].probes == 1)
+        supervisor.parking.open_channel(THERE, HERE)
+    assert any(isinstance(event, ev.Noted) and "3600 s" in event.text.en for event in story.told)
+
+
+def test_a_session_that_does_not_answer_after_a_sleep_is_replaced_soon() -> None:
+    """A second of grace, not the usual silence."""
+    clock, patient = JumpingClock(), replace(SPEC, keepalive_s=600.0, dead_s=1200.0)
+    engine = FakeEngine([up])
+    with held(engine, patient, clock=clock) as (supervisor, story, _):
+        story.wait_for(lambda: "up" in story.states)
+        engine.opened[0].fall_silent()
+        clock.ahead_s = 3600.0
+        story.wait_for(lambda: len(engine.opened) == 2)
+        supervisor.parking.open_channel(THERE, HERE)
+        assert engine.opened[1].streams == 1
 
 
 def test_a_session_that_comes_after_the_end_is_closed() -> None:

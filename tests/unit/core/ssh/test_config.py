@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from internlm_setup.core.ssh.config import ConfigFile, HostConfig, Question, expand, read_config
+from internlm_setup.core.ssh.config_lines import words_of
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -1,0 +1,80 @@
+"""What a tunnel says of itself."""
+
+from __future__ import annotations
+
+import io
+from typing import get_args
+
+import pytest
+
+from internlm_setup.cli.output import Output
+from internlm_setup.cli.tunnel_table import COLUMNS, Rates, row_of
+from internlm_setup.cli.tunnel_talk import lines_of
+from internlm_setup.cli.tunnel_view import TunnelView
+from internlm_setup.core.text import Text
+from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel.model import State
+from internlm_setup.tunnel.status import STATES, Status, service_words
+
+REASON = Text(en="refused", zh="拒绝")
+
+
+@pytest.mark.parametrize(
+    ("seen", "english"),
+    [
+        (((), (6006,), (7860,)), "nothing listens on 6006 there; 7860 does"),
+        (((), (6006,), (7860, 8080)), "nothing listens on 6006 there; 7860, 8080 do"),
+        (((7860,), (6006,), ()), "nothing listens on 6006 there; 7860 does"),
+        (((), (6006,), ()), "nothing listens on 6006 there"),
+        (((6006,), (), (7860,)), "something listens on 6006 there"),
+        (((), (6006,), tuple(range(1, 9))), "nothing listens on 6006 there; 1, 2, 3, 4, 5, 6, … do"),
+    ],
+)
+def test_services_in_words(seen: tuple[tuple[int, ...], ...], english: str) -> None:
+    """SSH is told apart from the service."""
+    words = service_words(*seen)
+    assert words is not None
+    assert words.en == english
+    assert service_words((), (), (1,)) is None
+
+
+def test_every_state_has_words() -> None:
+    assert set(STATES) == set(get_args(State))
+
+
+def test_a_first_connection_and_a_later_one_differ() -> None:
+    assert [t.en for t in lines_of(ev.StateChanged("up", 0))] == ["connected"]
+    assert [t.en for t in lines_of(ev.StateChanged("up", 1))] == ["connected again"]
+    assert [t.en for t in lines_of(ev.StateChanged("up", 0), "degraded")] == ["connected again"]
+    assert lines_of(ev.StateChanged("auth", 0)) == []
+
+
+def test_the_same_trouble_is_told_once_in_a_while() -> None:
+    """Every browser tab fails alike."""
+    err, times = io.StringIO(), iter([0.0, 1.0, 2.0, 40.0])
+    view = TunnelView(Output(language="en", env={}, stderr=err), lambda: next(times))
+    for reason in (REASON, REASON, Text(en="other", zh="其他"), REASON):
+        view.hear(ev.ConnectionRefused("127.0.0.1:6006", reason))
+    assert [line.split(": ")[-1] for line in err.getvalue().splitlines()] == ["refused", "other", "refused"]
+
+
+def test_the_stream_has_every_event() -> None:
+    out = io.StringIO()
+    view = TunnelView(Output(language="en", form="stream", quiet=True, env={}, stdout=out), lambda: 0.0)
+    for _ in range(2):
+        view.hear(ev.Retrying(REASON, 1.5))
+    assert out.getvalue() == '{"event": "retrying", "reason": "refused", "wait_s": 1.5}\n' * 2
+
+
+def test_a_row_of_the_table() -> None:
+    status = Status(7, 0.0, "root@box port 33090", "up", (6006,), (), 0.0123, 2048, 10, 1, 5, 2, (6006,))
+    row = row_of(status, Rates(), "en")
+    assert len(row) == len(COLUMNS)
+    assert row[:5] == ("6006", "root@box port 33090", "connected", "12 ms", "2.0 KiB")
+    assert row[6:] == ("1 / 5", "2", "something listens on 6006 there")
+
+
+def test_a_status_of_another_version() -> None:
+    """Fields that are not known are passed over; those that came later have what they have without."""
+    said = {"pid": 1, "since_s": 2.0, "server": "box", "state": "up", "ports": [6006], "mood": "fine"}
+    assert Status.of(said) == Status(1, 2.0, "box", "up", (6006,))
