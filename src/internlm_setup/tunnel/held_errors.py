@@ -44,9 +44,9 @@ class HeldAlready(WriteError):
         zh="{address} 的端口 {port} 已有隧道在使用：进程 {pid}，连接到 {server}",
     )
     hint = Text(
-        en="`internlm-setup tunnel status` shows it, `internlm-setup tunnel stop {port}` ends it; "
+        en="`internlm-setup tunnel status` shows it, `internlm-setup tunnel stop` ends it; "
         "for one beside it, add `{other}` to the same command",
-        zh="用 `internlm-setup tunnel status` 查看，用 `internlm-setup tunnel stop {port}` 结束；"
+        zh="用 `internlm-setup tunnel status` 查看，用 `internlm-setup tunnel stop` 结束；"
         "要同时再开一条，请在同一条命令中加上 `{other}`",
     )
 
@@ -80,8 +80,8 @@ class NoTunnel(NotFoundError):
     code = "tunnel.none"
     text = Text(en="no tunnel is held{which}", zh="没有隧道{which}")
     hint = Text(
-        en="`internlm-setup tunnel --port PORT --detach` holds one in the background",
-        zh="用 `internlm-setup tunnel --port PORT --detach` 在后台保持一条隧道",
+        en="`internlm-setup tunnel --port 33090 --detach` holds one in the background",
+        zh="用 `internlm-setup tunnel --port 33090 --detach` 在后台保持一条隧道",
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -64,6 +67,14 @@ def test_the_stream_has_every_event() -> None:
     for _ in range(2):
         view.hear(ev.Retrying(REASON, 1.5))
     assert out.getvalue() == '{"event": "retrying", "reason": "refused", "wait_s": 1.5}\n' * 2
+
+
+def test_every_event_is_described() -> None:
+    """The JSON page has a row for each, with its fields."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "json.md").read_text("utf-8")
+    for kind in get_args(ev.Event):
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+        assert f"| `{name}` | {', '.join(f'`{each.name}`' for each in fields(kind))} |" in page
 
 
 def test_a_row_of_the_table() -> None:

@@ -13,8 +13,8 @@ from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text
 
 _NONE = Text(
-    en="no tunnel is held; `internlm-setup tunnel --port PORT` holds one",
-    zh="没有隧道；用 `internlm-setup tunnel --port PORT` 建立一条",
+    en="no tunnel is held; `internlm-setup tunnel --port 33090` holds one",
+    zh="没有隧道；用 `internlm-setup tunnel --port 33090` 建立一条",
 )
 _LOOK_EVERY_S = 1.0
 
