@@ -111,5 +111,6 @@ def test_ended_at_the_question(student: Student, how: tuple[str, ...]) -> None:
     """Ctrl-C while a password is typed: the terminal is put right, and nothing is left."""
     shown, code = student.run(*how, "--accept-new", answers=("\x03",))
     assert code == 130, shown
+    assert "Traceback" not in shown
     assert not list(student.machine.home.rglob("*.sock"))
     assert student.machine.run("tunnel", "status").out == ""

@@ -50,11 +50,11 @@ class Questions:
         given: Future[Answer | None] = Future()
 
         def answer() -> None:
+            answers: list[Answer | None] = [None]
             try:
-                given.set_result(None if self.closed else ask())
-            except BaseException as error:
-                given.set_exception(error)
-                raise
+                answers = [None if self.closed else ask()]
+            finally:  # Ctrl-C at the question is no answer, and goes its own way here
+                given.set_result(answers[0])
 
         self._hand_over(answer)
         return given.result()
