@@ -82,6 +82,7 @@ class Tunnel:
                 self._services.start()
                 self._supervisor.run()
             finally:
+                self._doors.close_all()  # whoever waits for the record to go may take the ports then
                 control.close()
         finally:
             self._services.stop()
