@@ -12,8 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from paramiko.packet import NeedRekeyException
-
 from internlm_setup.core.ssh.transport import Packets
 
 _BUFFER_BYTES = 1 << 18
@@ -52,9 +50,10 @@ class BufferedPackets(Packets):
             self._over()
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Wait for `n` bytes and return them."""
+        """Wait for `n` bytes and return them; new keys that are due wait for the next packet."""
+        del check_rekey
         while self._end - self._begin < n:
-            self._fill(n, check_rekey)
+            self._fill(n)
         begin, self._begin = self._begin, self._begin + n
         return bytes(self._buffer[begin : self._begin])
 
@@ -71,7 +70,7 @@ class BufferedPackets(Packets):
             rest = rest[sent:]
         self.sent_bytes += len(out)
 
-    def _fill(self, n: int, check_rekey: bool) -> None:
+    def _fill(self, n: int) -> None:
         """Read what there is, at least one byte; make room for `n` first."""
         held = self._end - self._begin
         greeting: bytes = self._Packetizer__remainder  # type: ignore[has-type]
@@ -93,8 +92,6 @@ class BufferedPackets(Packets):
                 raise EOFError from cause
             if not _is_late(cause):
                 raise
-            if check_rekey and not held and self.need_rekey():
-                raise NeedRekeyException from None
             return
         if not count:
             raise EOFError
