@@ -15,6 +15,8 @@ from typing import Any
 from internlm_setup.core.ssh.transport import Packets
 
 _BUFFER_BYTES = 1 << 18
+_LOOK_S = 5.0
+_TCP_PATIENCE_MS = 60_000
 
 
 class BufferedPackets(Packets):
@@ -41,6 +43,14 @@ class BufferedPackets(Packets):
         if self.closed:
             call()
 
+    def look_rarely(self) -> None:
+        """Wait longer at a time, now that nothing but bytes is to be expected; TCP gives up after a minute."""
+        sock = self._sock
+        is_tcp = isinstance(sock, socket.socket) and sock.family in {socket.AF_INET, socket.AF_INET6}
+        if is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_PATIENCE_MS)
+        sock.settimeout(_LOOK_S)
+
     def close(self) -> None:
         """End the connection, and wake whoever waits in it."""
         with suppress(OSError, AttributeError):  # what runs through another server has no `shutdown`
@@ -57,7 +67,7 @@ class BufferedPackets(Packets):
         begin, self._begin = self._begin, self._begin + n
         return bytes(self._buffer[begin : self._begin])
 
-    def write_all(self, out: bytes) -> None:
+    def write_all(self, out: bytes | memoryview) -> None:
         """Send all of it."""
         rest = memoryview(out)
         while rest:
