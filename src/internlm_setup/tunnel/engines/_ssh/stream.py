@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+import paramiko
+
 WINDOW_BYTES = 1 << 21
 PACKET_BYTES = 1 << 17
 _CREDIT_BYTES = WINDOW_BYTES // 8
@@ -40,8 +42,8 @@ class Refused(Exception):
         self.reason, self.words = reason, words
 
 
-class TooMuch(Exception):
-    """The peer sent more than the window allows."""
+class TooMuch(paramiko.SSHException):  # type: ignore[misc]  # paramiko has no types
+    """The peer sent more than the window allows, which ends the connection."""
 
 
 class Stream:
@@ -214,7 +216,7 @@ class Stream:
                 return
             self._held_bytes += len(data)
             if self._held_bytes + self._credit_bytes > WINDOW_BYTES:
-                raise TooMuch
+                raise TooMuch("more than the window allows")
             self._chunks.append(data)
             self._changed.notify_all()
 
