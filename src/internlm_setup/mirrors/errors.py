@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from internlm_setup.core.errors import ConfigError, NotFoundError
+from internlm_setup.core.errors import ConfigError, NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 
@@ -64,3 +66,92 @@ class UnknownTool(NotFoundError):
     tool: str
     close: Text
     known: str
+
+
+@dataclass(eq=False)
+class UnknownProfile(NotFoundError):
+    """No profile is called that."""
+
+    code = "mirrors.unknown-profile"
+    text = Text(en="there is no profile `{profile}`{close}", zh="没有名为 `{profile}` 的方案{close}")
+    hint = Text(en="profiles: {known}", zh="可用的方案：{known}")
+    profile: str
+    close: Text
+    known: str
+
+
+@dataclass(eq=False)
+class FileUnreadable(ConfigError):
+    """A tool's file is there and cannot be read, so nobody knows what would be lost."""
+
+    code = "mirrors.unreadable"
+    text = Text(
+        en="cannot read `{path}`: {reason}; nothing was written", zh="无法读取 `{path}`：{reason}；未写入任何内容"
+    )
+    hint = Text(en="look at it: `ls -ld {path}`", zh="请查看它：`ls -ld {path}`")
+    path: str
+    reason: Text
+
+
+@dataclass(eq=False)
+class NoVenv(NotFoundError):
+    """The file of a virtual environment was asked for, and none is active."""
+
+    code = "mirrors.no-venv"
+    text = Text(en="no virtual environment is active", zh="没有激活的虚拟环境")
+    hint = Text(
+        en="activate one (`. .venv/bin/activate`), or leave `--scope venv` out",
+        zh="请先激活（`. .venv/bin/activate`），或去掉 `--scope venv`",
+    )
+
+
+@dataclass(eq=False)
+class ScopeLacks(NotFoundError):
+    """A tool has no file of the scope that was asked for."""
+
+    code = "mirrors.no-such-scope"
+    text = Text(en="{tool} has no file of the scope `{scope}`", zh="{tool} 没有作用域为 `{scope}` 的文件")
+    hint = Text(en="it has: {has}", zh="可用的作用域：{has}")
+    tool: str
+    scope: str
+    has: str
+
+
+@dataclass(eq=False)
+class ExternallyManaged(WriteError):
+    """The system's package manager owns this Python's packages (PEP 668)."""
+
+    code = "mirrors.externally-managed"
+    text = Text(
+        en="`{python}` is managed by the system (`{marker}`), so its pip was left alone",
+        zh="`{python}` 由系统管理（`{marker}`），因此没有改动它的 pip",
+    )
+    hint = Text(
+        en="make an environment of your own: `{python} -m venv .venv && . .venv/bin/activate`, then the same command",
+        zh="请建立自己的环境：`{python} -m venv .venv && . .venv/bin/activate`，然后重新运行同一条命令",
+    )
+    python: str
+    marker: str
+
+
+@dataclass(eq=False)
+class NoPip(NotFoundError):
+    """There is no Python with a pip on PATH."""
+
+    code = "mirrors.no-pip"
+    text = Text(en="no Python on PATH has a pip", zh="PATH 中没有带 pip 的 Python")
+    hint = Text(
+        en="install it, for example `apt-get install python3-pip`, or activate an environment that has one",
+        zh="请安装，例如 `apt-get install python3-pip`，或激活带 pip 的环境",
+    )
+
+
+def close_to(word: str, known: Iterable[str]) -> Text:
+    """Return `; did you mean …?` with the known words that are like one; empty where none is."""
+    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    if not near:
+        return Text(en="", zh="")
+    return Text(
+        en=f"; did you mean {', '.join(f'`{name}`' for name in near)}?",
+        zh=f"；您是否想输入 {'、'.join(f'`{name}`' for name in near)}？",
+    )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from internlm_setup.core import registry
-from internlm_setup.core.text import Text
-from internlm_setup.mirrors.errors import UnknownTool
+from internlm_setup.mirrors.errors import UnknownTool, close_to
 from internlm_setup.mirrors.model import Target
 
 
@@ -23,8 +20,5 @@ def get(tool: str) -> Target:
     """
     tools = known()
     if tool not in tools:
-        near = difflib.get_close_matches(tool, tools, n=3, cutoff=0.5)
-        words = ", ".join(f"`{name}`" for name in near)
-        close = Text(en=f"; did you mean {words}?", zh=f"；您是否想输入 {words}？") if near else Text(en="", zh="")
-        raise UnknownTool(tool, close, ", ".join(tools))
+        raise UnknownTool(tool, close_to(tool, tools), ", ".join(tools))
     return tools[tool]
