@@ -64,3 +64,34 @@ class UnknownTool(NotFoundError):
     tool: str
     close: Text
     known: str
+
+
+@dataclass(eq=False)
+class SiteLacks(NotFoundError):
+    """A site does not serve what is asked of it."""
+
+    code = "mirrors.site-lacks"
+    text = Text(en="`{site}` does not serve {family}{reason}", zh="`{site}` 不提供 {family}{reason}")
+    hint = Text(
+        en="these do: {others}; see `internlm-setup mirrors list --family {family}`",
+        zh="可用的镜像站：{others}；详见 `internlm-setup mirrors list --family {family}`",
+    )
+    site: str
+    family: str
+    reason: Text
+    others: str
+
+
+@dataclass(eq=False)
+class BadSiteFile(ConfigError):
+    """A file of the catalogue of sites cannot be used. `where` is a line or a field inside it."""
+
+    code = "mirrors.bad-site-file"
+    text = Text(en="`{path}`, {where}: {reason}", zh="`{path}`，{where}：{reason}")
+    hint = Text(
+        en="correct `{path}` or move it away; `internlm-setup mirrors list` then reads it again",
+        zh="请修正 `{path}` 或将其移走，再用 `internlm-setup mirrors list` 重新读取",
+    )
+    path: str
+    where: str
+    reason: Text
