@@ -10,6 +10,17 @@ from internlm_setup.core.errors import ConfigError, NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 
+def close_to(word: str, known: Iterable[str]) -> Text:
+    """Return `; did you mean …?` with the known words that are like one; empty where none is."""
+    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    if not near:
+        return Text(en="", zh="")
+    return Text(
+        en=f"; did you mean {', '.join(f'`{name}`' for name in near)}?",
+        zh=f"；您是否想输入 {'、'.join(f'`{name}`' for name in near)}？",
+    )
+
+
 @dataclass(eq=False)
 class FileUnparseable(ConfigError):
     """A tool's own file cannot be parsed, so it is left alone."""
@@ -146,12 +157,32 @@ class NoPip(NotFoundError):
     )
 
 
-def close_to(word: str, known: Iterable[str]) -> Text:
-    """Return `; did you mean …?` with the known words that are like one; empty where none is."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
-    if not near:
-        return Text(en="", zh="")
-    return Text(
-        en=f"; did you mean {', '.join(f'`{name}`' for name in near)}?",
-        zh=f"；您是否想输入 {'、'.join(f'`{name}`' for name in near)}？",
+@dataclass(eq=False)
+class SiteLacks(NotFoundError):
+    """A site does not serve what is asked of it."""
+
+    code = "mirrors.site-lacks"
+    text = Text(en="`{site}` does not serve {family}{reason}", zh="`{site}` 不提供 {family}{reason}")
+    hint = Text(
+        en="these do: {others}; see `internlm-setup mirrors list --family {family}`",
+        zh="可用的镜像站：{others}；详见 `internlm-setup mirrors list --family {family}`",
     )
+    site: str
+    family: str
+    reason: Text
+    others: str
+
+
+@dataclass(eq=False)
+class BadSiteFile(ConfigError):
+    """A file of the catalogue of sites cannot be used. `where` is a line or a field inside it."""
+
+    code = "mirrors.bad-site-file"
+    text = Text(en="`{path}`, {where}: {reason}", zh="`{path}`，{where}：{reason}")
+    hint = Text(
+        en="correct `{path}` or move it away; `internlm-setup mirrors list` then reads it again",
+        zh="请修正 `{path}` 或将其移走，再用 `internlm-setup mirrors list` 重新读取",
+    )
+    path: str
+    where: str
+    reason: Text
