@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from internlm_setup.cli.session import Session
@@ -50,7 +51,7 @@ def _named(layer: Layer | None) -> Text:
     return words.fill(where=printable(layer.where))
 
 
-def draw_silence(session: Session, reaches: list[Reach]) -> None:
+def draw_silence(session: Session, reaches: Sequence[Reach]) -> None:
     """Say which sites are silent, and last of all which tools will fail because of that."""
     silent = {reach.site: reach.silence for reach in reaches if reach.silence is not None}
     for site, why in silent.items():

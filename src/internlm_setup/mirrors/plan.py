@@ -143,11 +143,11 @@ def looked(syntax: Syntax, path: object, data: bytes | None) -> dict[Key, object
 
 def diff(one: Change) -> str:
     """Return a unified diff that is safe to show: no passwords, nothing that moves a cursor."""
-    sides = [
-        [] if data is None else data.decode("utf-8-sig", "replace").splitlines() for data in (one.before, one.after)
-    ]
-    names = ["/dev/null" if data is None else str(one.path) for data in (one.before, one.after)]
-    lines = difflib.unified_diff(*sides, *names, lineterm="")
+    (before, was), (after, now) = (
+        ("/dev/null", "") if data is None else (str(one.path), data.decode("utf-8-sig", "replace"))
+        for data in (one.before, one.after)
+    )
+    lines = difflib.unified_diff(was.splitlines(), now.splitlines(), before, after, lineterm="")
     return "\n".join(printable(redacted(line)) for line in lines)
 
 

@@ -16,7 +16,7 @@ from internlm_setup.mirrors.journal import Journal, Undone
 from internlm_setup.mirrors.model import Change, Family, Scope, Site, Target, Wish
 from internlm_setup.mirrors.plan import Plan, Skip, Step, change, looked, scope_of, wished
 from internlm_setup.mirrors.profiles import Offer, Profile
-from internlm_setup.mirrors.world import World, read
+from internlm_setup.mirrors.world import World, content, read
 
 CHANNEL_PATIENCE_S = 0.7
 
@@ -217,14 +217,14 @@ def _without(target: Target, scope: Scope | None, world: World, *, named: bool) 
 
 
 def _read_strictly(path: PurePath) -> bytes | None:
-    """Return a file's bytes, or None where there is no file.
+    """Return what `model.Reads` promises, or None where nothing is.
 
     Raises:
-        FileUnreadable: There is one, and it cannot be read.
+        FileUnreadable: Something is, and it cannot be read.
     """
     try:
         with reading(Path(path)):
-            return Path(path).read_bytes()
+            return content(path)
     except CannotRead as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None

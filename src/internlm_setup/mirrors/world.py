@@ -106,11 +106,23 @@ def conda_subdir(platform: str, processor: str) -> str:
 
 
 def read(path: PurePath) -> bytes | None:
-    """Return a file's bytes, or None where there is none that can be read (`model.Reads`)."""
+    """Return what `model.Reads` promises, or None where nothing can be read."""
     try:
-        return Path(path).read_bytes()
+        return content(path)
     except OSError:
         return None
+
+
+def content(path: PurePath) -> bytes:
+    """Return a file's bytes, or the names of what is in a folder, one a line.
+
+    Raises:
+        OSError: Nothing can be read.
+    """
+    here = Path(path)
+    if here.is_dir():
+        return "\n".join(sorted(entry.name for entry in here.iterdir())).encode("utf-8", "surrogateescape")
+    return here.read_bytes()
 
 
 def _is_admin() -> bool:

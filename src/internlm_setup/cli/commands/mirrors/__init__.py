@@ -32,6 +32,8 @@ _BOTH = Text(
     en="`--profile auto` chooses the site itself; leave `--site {site}` or the profile out",
     zh="`--profile auto` 会自行选择站点；请去掉 `--site {site}` 或该方案",
 )
+_TOO_EARLY = Text(en="options stand behind the verb", zh="选项应写在动词之后")
+_UNTOUCHED = {"profile": "tutorial", "tool": "", "security": False, "dry_run": False}
 _ABSENT = Text(
     en="{title} is not installed; it will read this file once it is", zh="{title} 尚未安装；安装后会读取该文件"
 )
@@ -95,6 +97,8 @@ def mirrors(
 ) -> None:
     """Look, plan, write, and ask the real programs."""
     if ctx.invoked_subcommand is not None:
+        if ctx.params != dict.fromkeys(ctx.params) | _UNTOUCHED:
+            raise WrongCommandLine(_TOO_EARLY, f"internlm-setup mirrors {ctx.invoked_subcommand}")
         return
     session = Session.of(ctx)
     from internlm_setup.mirrors import service

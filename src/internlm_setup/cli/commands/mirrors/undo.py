@@ -22,7 +22,8 @@ def register(noun: typer.Typer) -> None:
         en="Put files back as they were before a run\n\n"
         "Byte for byte; a file that was edited since is changed key by key, and that is said. "
         "Without an ID the last run that is not undone.",
-        zh="把文件恢复到某次运行之前的样子\n\n逐字节恢复；此后被编辑过的文件则逐键恢复，并会说明。不带 ID 时撤销最近一次尚未撤销的运行。",
+        zh="把文件恢复到某次运行之前的样子\n\n"
+        "逐字节恢复；此后被编辑过的文件则逐键恢复，并会说明。不带 ID 时撤销最近一次尚未撤销的运行。",
     )
     add_command(noun, undo, says=says, examples=["internlm-setup mirrors undo", "internlm-setup mirrors undo 3"])
 
