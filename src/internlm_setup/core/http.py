@@ -7,11 +7,10 @@ which run in processes of their own, get its trust store.
 from __future__ import annotations
 
 import ipaddress
-import re
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from internlm_setup.core.errors import ConfigError
-from internlm_setup.core.files import write_atomically
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
 from internlm_setup.core.text import Text, without_password
+from internlm_setup.core.trust import TRUST_VARIABLES, lent, trust
 from internlm_setup.core.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -30,23 +29,7 @@ if TYPE_CHECKING:
 ANSWER_PATIENCE_S = 10.0  # between two bytes
 HEAD_PATIENCE = 2  # times that, for a whole head
 WHOLE_PATIENCE = 12  # times that, for a whole small answer
-TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _WATCHDOG = Watchdog()
-
-
-@dataclass(eq=False)
-class BadTrustFile(ConfigError):
-    """A variable names a CA file that cannot be used."""
-
-    code = "core.bad-ca-file"
-    text = Text(
-        en="{variable} names `{path}`, which is not a readable file of certificates",
-        zh="{variable} 指向的 `{path}` 不是可读的证书文件",
-    )
-    hint = Text(en="correct it, or: `unset {variable}`", zh="请更正它，或执行：`unset {variable}`")
-    variable: str
-    path: str
 
 
 @dataclass(eq=False)
@@ -76,31 +59,33 @@ def _port(parts: SplitResult) -> int:
     return parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
 
 
-@lru_cache(maxsize=4)
-def _trust(ca_files: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
-    """Build one context: the system's store, plus the company's files, plus certifi where the system has none."""
-    context = ssl.create_default_context()
-    for variable, path in ca_files:
-        try:
-            context.load_verify_locations(cafile=path)
-        except OSError as error:
-            raise BadTrustFile(variable, path) from error
-    folder = ssl.get_default_verify_paths().capath
-    has_folder = bool(folder) and Path(folder).is_dir() and any(Path(folder).iterdir())
-    if not has_folder and not context.cert_store_stats()["x509_ca"]:
-        import certifi
-
-        context.load_verify_locations(cafile=certifi.where())
-    return context
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A small answer, read whole."""
+    """A small answer, read whole. `first_byte_s` is how long its head took, connecting included."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    first_byte_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """An answer whose body is still on its way.
+
+    Attributes:
+        status: As in `Answer`.
+        headers: Names in lower case.
+        first_byte_s: How long the head took, connecting included.
+        give_up_s: When a small one should be whole, by the monotonic clock.
+        read: Returns the next bytes, as many as are there but no more than asked for; empty at the end.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    first_byte_s: float
+    give_up_s: float
+    read: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +141,7 @@ class Network:
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return the shared trust: the system's store and the files the environment names."""
-        return _trust(self.ca_files)
+        return trust(self.ca_files)
 
     def lent(self, folder: Path) -> dict[str, str]:
         """Return variables that make another program trust what we trust; they name a file written into `folder`.
@@ -164,17 +149,7 @@ class Network:
         Libraries differ in which variable they read, and a file of the company's certificates alone would replace the
         public ones.
         """
-        import certifi
-
-        store = self.ssl_context().get_ca_certs(binary_form=True)
-        found = {ssl.DER_cert_to_PEM_cert(certificate).strip() for certificate in store}
-        system = ssl.get_default_verify_paths().capath  # a folder is read certificate by certificate, when needed
-        for file in (Path(certifi.where()), *(Path(system).glob("*") if system else ())):
-            with suppress(OSError):
-                found.update(_PEM.findall(file.read_text(encoding="ascii", errors="ignore")))
-        trust = folder / "trust.pem"
-        write_atomically(trust, ("\n".join(sorted(found)) + "\n").encode())
-        return dict.fromkeys(TRUST_VARIABLES, str(trust))
+        return lent(self.ssl_context(), folder)
 
     def knock(self, url: str) -> None:
         """Resolve and connect once, with our patience, before a library tries with its own.
@@ -213,6 +188,47 @@ class Network:
         manager.pool_classes_by_scheme = _watched_pools()
         return manager
 
+    @contextmanager
+    def opened(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        patience_s: float | None = None,
+    ) -> Iterator[Arriving]:
+        """Send one request and give its answer while it arrives; redirects are not followed.
+
+        Args:
+            method: As HTTP spells it.
+            url: Where to.
+            headers: Beside our own; these win.
+            body: What is sent.
+            patience_s: How long to wait for a connection, and between two bytes; None for the usual.
+
+        Raises:
+            Unreachable: With the host and the cause; reading in the block too.
+        """
+        import urllib3
+
+        host = urlsplit(url).hostname or ""
+        sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
+        manager = self.pool(url, 1)
+        if patience_s is not None:
+            manager.connection_pool_kw["timeout"] = urllib3.Timeout(connect=patience_s, read=patience_s)
+        began_s = time.monotonic()
+        give_up_s = began_s + WHOLE_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
+        try:
+            response: Any = manager.request(method, url, headers=sent, body=body, redirect=False, preload_content=False)
+            named = {name.lower(): response.headers[name] for name in response.headers}
+            read = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
+            yield Arriving(response.status, named, time.monotonic() - began_s, give_up_s, read)
+            response.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            cause, detail = diagnose(error) or ("closed", str(error))
+            raise unreachable(host, cause, detail) from error
+
     def request(
         self,
         method: str,
@@ -221,26 +237,20 @@ class Network:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         most_bytes: int = 32 << 20,
+        patience_s: float | None = None,
     ) -> Answer:
         """Send one small request and read its answer, at most `most_bytes` of it; redirects are not followed.
 
         Raises:
             Unreachable: With the host and the cause.
         """
-        import urllib3
-
-        host = urlsplit(url).hostname or ""
-        sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
-        manager = self.pool(url, 1)
-        give_up_s = time.monotonic() + WHOLE_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
-        try:
-            response = manager.request(method, url, headers=sent, body=body, redirect=False, preload_content=False)
-            data = _read(response, most_bytes, give_up_s)
-            response.close()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            cause, detail = diagnose(error) or ("closed", str(error))
-            raise unreachable(host, cause, detail) from error
-        return Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, data)
+        with self.opened(method, url, headers=headers, body=body, patience_s=patience_s) as answer:
+            data = bytearray()
+            while len(data) < most_bytes and (block := answer.read(min(65536, most_bytes - len(data)))):
+                data += block
+                if time.monotonic() > answer.give_up_s:  # one that drips for ever is left
+                    raise TimeoutError("no whole answer in time")
+        return Answer(answer.status, answer.headers, bytes(data), answer.first_byte_s)
 
 
 @lru_cache(maxsize=1)
@@ -260,17 +270,6 @@ def _watched_pools() -> dict[str, Any]:
         return type(base.__name__, (base,), {"ConnectionCls": Connection})
 
     return {"http": watched(HTTPConnectionPool), "https": watched(HTTPSConnectionPool)}
-
-
-def _read(response: Any, most_bytes: int, give_up_s: float) -> bytes:
-    """Read a small answer as it comes, so that one that drips for ever is left."""
-    read = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
-    data = bytearray()
-    while len(data) < most_bytes and (block := read(min(65536, most_bytes - len(data)))):
-        data += block
-        if time.monotonic() > give_up_s:
-            raise TimeoutError("no whole answer in time")
-    return bytes(data)
 
 
 def _bypasses(rule: str, host: str, port: int) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.http import BadProxy, BadTrustFile, Network, origin_of
+from internlm_setup.core.http import BadProxy, Network, origin_of
 from internlm_setup.core.reach import Unreachable
+from internlm_setup.core.trust import BadTrustFile
 from servers.rude import closed_port, listening, own_certificate
 
 PUBLIC = 40  # any list of public authorities has more
@@ -187,6 +188,24 @@ def test_answers_without_end_are_cut() -> None:
     """No more is read than was asked for, whatever the server sends."""
     with listening(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(100_000)) as server:
         assert len(network().request("GET", server.url, most_bytes=1000).body) == 1000
+
+
+def test_an_answer_is_read_as_it_arrives() -> None:
+    """Status and headers come first, the body as asked for; what fails meanwhile is named."""
+    with listening() as server, network().opened("GET", server.url) as answer:
+        assert (answer.status, answer.headers["x-kind"]) == (200, "plain")
+        assert answer.first_byte_s > 0
+        assert answer.read(1) + answer.read(1) + answer.read(1) == b"hi"
+    with pytest.raises(Unreachable) as caught, listening() as server, network().opened("GET", server.url):
+        raise ConnectionResetError
+    assert caught.value.cause_id == "closed"
+
+
+def test_patience_of_a_request() -> None:
+    """One that is silent for longer is left."""
+    with listening(answer=None) as server, pytest.raises(Unreachable) as caught:
+        network().request("GET", server.url, patience_s=0.05)
+    assert caught.value.cause_id == "time-out"
 
 
 def test_request_that_fails() -> None:
