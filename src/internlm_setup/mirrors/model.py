@@ -184,7 +184,10 @@ class Effective:
 
 
 class Reads(Protocol):
-    """How a target sees the disk: a file's bytes, or None where there is none that can be read."""
+    """How a target sees the disk: a file's bytes, or None where there is none that can be read.
+
+    Of a folder it is the names of what is in it, one a line.
+    """
 
     def __call__(self, path: PurePath) -> bytes | None:
         """Return the bytes, or None."""

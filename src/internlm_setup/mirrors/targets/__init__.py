@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
 from internlm_setup.core import registry
 from internlm_setup.mirrors.errors import UnknownTool, close_to
-from internlm_setup.mirrors.model import Target
+from internlm_setup.mirrors.model import Ask, Edit, Key, Machine, Mirrored, Reads, Scope, Syntax, Target, Wish
 
 
 def known() -> dict[str, Target]:
@@ -22,3 +25,39 @@ def get(tool: str) -> Target:
     if tool not in tools:
         raise UnknownTool(tool, close_to(tool, tools), ", ".join(tools))
     return tools[tool]
+
+
+class Unwritten:
+    """What the tools have in common that are only explained or advised about: no file of theirs is written."""
+
+    scopes: tuple[Scope, ...] = ()
+    always = False
+
+    def files(self, machine: Machine, scope: Scope, read: Reads) -> Sequence[PurePath]:
+        """Return none."""
+        del machine, scope, read
+        return ()
+
+    def syntax(self, path: PurePath) -> Syntax:
+        """Never called: there are no files."""
+        raise LookupError(path)
+
+    def edits(self, before: Mapping[Key, object], wish: Wish, machine: Machine) -> Sequence[Edit]:
+        """Return none."""
+        del before, wish, machine
+        return ()
+
+    def owned(self, before: Mapping[Key, object], is_mirror: Mirrored) -> Sequence[Edit]:
+        """Return none."""
+        del before, is_mirror
+        return ()
+
+    def ask(self, machine: Machine) -> Ask | None:
+        """Return none."""
+        del machine
+        return None
+
+    def advice(self, wish: Wish, machine: Machine) -> Sequence[Text]:
+        """Return none."""
+        del wish, machine
+        return ()
