@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from internlm_setup.core import registry
+from internlm_setup.core.text import Text
 from internlm_setup.mirrors.errors import UnknownTool, close_to
 from internlm_setup.mirrors.model import Ask, Edit, Key, Machine, Mirrored, Reads, Scope, Syntax, Target, Wish
 
