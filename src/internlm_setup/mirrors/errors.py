@@ -12,7 +12,7 @@ from internlm_setup.core.text import Text
 
 def close_to(word: str, known: Iterable[str]) -> Text:
     """Return `; did you mean …?` with the known words that are like one; empty where none is."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
     if not near:
         return Text(en="", zh="")
     return Text(

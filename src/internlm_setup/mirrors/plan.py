@@ -24,7 +24,7 @@ class Step:
 
     Attributes:
         target: The tool.
-        wish: What it is to be told.
+        wish: What it is to be told; None where nobody serves what it reads.
         scope: Whose files; None for a tool that is only advised about.
         changes: Its files; one whose bytes stay is among them.
         installed: Whether the program is there.
@@ -34,7 +34,7 @@ class Step:
     """
 
     target: Target
-    wish: Wish
+    wish: Wish | None
     scope: Scope | None
     changes: tuple[Change, ...]
     installed: bool

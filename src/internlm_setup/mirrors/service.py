@@ -109,8 +109,8 @@ class _Choice:
             wanted = [f for f in dict.fromkeys(families) if f in probe.MEASURED]
             self._measured = probe.best(wanted, world)
 
-    def site(self, family: Family) -> Site:
-        """Return it.
+    def site(self, family: Family) -> Site | None:
+        """Return it; None for a family that nobody serves.
 
         Raises:
             SiteLacks: The one that was named does not serve the family.
@@ -119,7 +119,7 @@ class _Choice:
         site = self._site or self._measured.get(family)
         if site is None:
             living = self._world.sites.having(family)
-            site = next((s for s in living if s.id == usual), living[0] if living else self._world.sites.get(usual))
+            return next((s for s in living if s.id == usual), living[0] if living else None)
         self._world.sites.serving(site.id, family)
         return site
 
@@ -127,14 +127,16 @@ class _Choice:
 def _step(target: Target, choose: _Choice, request: Request, world: World) -> Step:
     scope = scope_of(target, request.scope if request.tools or "user" in target.scopes else None, world.machine)
     site = choose.site(target.families[0])
+    installed = target.program in world.machine.programs
+    before = target.effective(world.machine, read)
+    if site is None:
+        return Step(target, None, None, (), installed, before, (target.about,))
     notes: tuple[Text, ...] = ()
     wish = Wish(site, security=request.security)
     if target.families[0] == "conda":
         wish, notes = _conda(choose.profile, site, world)
     changes = wished(target, wish, scope, world.machine, _read_strictly) if scope else ()
-    installed = target.program in world.machine.programs
-    advice = tuple(target.advice(wish, world.machine))
-    return Step(target, wish, scope, changes, installed, target.effective(world.machine, read), notes, advice)
+    return Step(target, wish, scope, changes, installed, before, notes, tuple(target.advice(wish, world.machine)))
 
 
 def _conda(profile: Profile, site: Site, world: World) -> tuple[Wish, tuple[Text, ...]]:

@@ -11,7 +11,7 @@ from internlm_setup.core.child import running
 from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors import probe
-from internlm_setup.mirrors.model import Effective, Target
+from internlm_setup.mirrors.model import Effective, Target, Wish
 from internlm_setup.mirrors.plan import Plan, Step
 from internlm_setup.mirrors.world import World, read
 
@@ -79,7 +79,7 @@ def standings(planned: Plan, world: World) -> list[Standing]:
 
     def ask(step: Step) -> Standing:
         found = effective(step.target, world)
-        ours = bool(found.urls) and world.sites.of(found.urls[0]) is step.wish.site
+        ours = bool(found.urls) and step.wish is not None and world.sites.of(found.urls[0]) is step.wish.site
         return Standing(step.target.id, found, ours)
 
     written = [step for step in planned.steps if step.scope]
@@ -103,17 +103,17 @@ def reach(planned: Plan, world: World) -> list[Reach]:
         One for each tool whose files differ, within about `SITE_PATIENCE_S`.
     """
 
-    def ask(step: Step) -> Reach:
+    def ask(step: Step, wish: Wish) -> Reach:
         def knock(url: str | None) -> Text | None:
             return None if url is None else probe.answers(url, world.network, SITE_PATIENCE_S)
 
         present = step.before.urls[0] if step.before.urls else built_in(step.target.id, world)
-        silence, silent_before = each(knock, [_front(step), present], 2)
+        silence, silent_before = each(knock, [_front(step.target, wish), present], 2)
         stranded = silence is not None and present is not None and silent_before is None
-        return Reach(step.target.id, step.wish.site.id, silence, stranded)
+        return Reach(step.target.id, wish.site.id, silence, stranded)
 
-    written = [step for step in planned.steps if any(c.before != c.after for c in step.changes)]
-    return each(ask, written, len(written))
+    written = [(s, s.wish) for s in planned.steps if s.wish and any(c.before != c.after for c in s.changes)]
+    return each(lambda pair: ask(*pair), written, len(written))
 
 
 def built_in(tool: str, world: World) -> str | None:
@@ -125,12 +125,12 @@ def built_in(tool: str, world: World) -> str | None:
     return answer.strip() if answer else None
 
 
-def _front(step: Step) -> str:
+def _front(target: Target, wish: Wish) -> str:
     """Return an address of the site that a tool will ask for sooner or later."""
-    if step.wish.channels:
-        return f"{step.wish.channels[0].url}/noarch/repodata.json.zst"
-    serving = step.wish.site.families[step.target.families[0]]
-    return f"{serving.url}/pip/" if step.target.families[0] == "pypi" else f"{serving.url}/"
+    if wish.channels:
+        return f"{wish.channels[0].url}/noarch/repodata.json.zst"
+    family = target.families[0]
+    return wish.site.families[family].url + ("/pip/" if family == "pypi" else "/")
 
 
 def said(command: Sequence[str], world: World, patience_s: float) -> str | None:

@@ -115,7 +115,7 @@ def mirrors(
             "dry_run": dry_run,
             "undo": record,
             "files": changes_as_data([change for step in planned.steps for change in step.changes]),
-            "sites": {step.target.id: step.wish.site.id for step in planned.steps},
+            "sites": {step.target.id: step.wish.site.id for step in planned.steps if step.wish},
             "not_installed": planned.absent,
             "skipped": [{"tool": skip.tool, "reason": skip.reason} for skip in planned.skips],
         }
