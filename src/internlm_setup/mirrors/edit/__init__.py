@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Protocol, cast
 
-from internlm_setup.mirrors.model import Edit, Key, Syntax
+from internlm_setup.core.text import Text
+from internlm_setup.mirrors.model import Edit, Key, Reads, Syntax
+
+_UNPARSEABLE = Text(
+    en="`{path}`, line {line}, cannot be parsed: {reason}", zh="`{path}` 第 {line} 行无法解析：{reason}"
+)
 
 
 @dataclass(eq=False)
@@ -64,6 +70,16 @@ def changed(syntax: Syntax, before: bytes, edits: Sequence[Edit]) -> bytes:
             raise TouchesMore(edit.key)
         data = after
     return data
+
+
+def keys_in(path: PurePath, syntax: Syntax, read: Reads, notes: list[Text]) -> dict[Key, object]:
+    """Look into a file for `Target.effective`; one that cannot be parsed is empty, with a note."""
+    data = read(path)
+    try:
+        return {} if data is None else syntax.look(data)
+    except Unparseable as error:
+        notes.append(_UNPARSEABLE.fill(path=path, line=error.line, reason=error.reason))
+        return {}
 
 
 def newline_of(text: str) -> str:
