@@ -182,6 +182,18 @@ class Effective:
     asked: str | None = None
     notes: tuple[Text, ...] = ()
 
+    @classmethod
+    def of(cls, found: Sequence[tuple[Layer, str]], notes: Sequence[Text] = (), asked: str | None = None) -> Effective:
+        """Return what one address comes to: of all that was found, strongest first, the first decides.
+
+        Those that say the same as it are not overruled.
+        """
+        if not found:
+            return cls((), None, asked=asked, notes=tuple(notes))
+        layer, url = found[0]
+        overruled = tuple(other for other, value in found[1:] if value != url)
+        return cls((url,), layer, overruled, asked, tuple(notes))
+
 
 class Reads(Protocol):
     """How a target sees the disk: a file's bytes, or None where there is none that can be read.
