@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath, PurePosixPath
-from urllib.parse import SplitResult, urlsplit
 
 from internlm_setup.core.text import Text, without_password
 from internlm_setup.mirrors.edit import Unparseable, aptlist, deb822
@@ -37,7 +36,7 @@ _ARCHIVES = ("debian", "debian-security", "ubuntu", "ubuntu-ports")
 _ON_THE_WAY = {"pub", "linux", "mirror", "mirrors", "ftp", "os"}  # folders that sites put before an archive
 _COMPONENTS = {"main", "contrib", "non-free", "non-free-firmware", "restricted", "universe", "multiverse"}
 _SUITE = re.compile(r"[a-z]+(-(updates|security|backports(-sloppy)?|proposed(-updates)?)|/updates)?")
-_MIRROR = re.compile(r"(^|\.)(mirrors?|ftp)\d*\.")
+_MIRROR = re.compile(r"\.(mirrors?|ftp)\d*\.")
 _SIGNED_BY = re.compile(r"signed-by=(\S*?)[\s\]]", re.IGNORECASE)
 _INRELEASE = re.compile(r"^'(?P<uri>[a-z]+:[^']*?)/+dists/(?P<suite>[^']+)/InRelease' ", re.MULTILINE)
 
@@ -206,43 +205,48 @@ def _own(entries: Iterable[Entry]) -> Iterator[tuple[Entry, tuple[str | None, ..
     """Return the distribution's own entries, with the archive that each of their addresses is of."""
     entries = list(entries)
     whole = {
-        urlsplit(uri).netloc
+        _host(uri)
         for entry in entries
         for uri in entry.uris
         if any(_SUITE.fullmatch(suite) and not suite.isalpha() for suite in entry.suites)
     }
     for entry in entries:
-        archives = tuple(_archive(urlsplit(uri), entry, whole) for uri in entry.uris)
+        archives = tuple(_archive(uri, entry, whole) for uri in entry.uris)
         if any(archives):
             yield entry, archives
 
 
-def _archive(url: SplitResult, entry: Entry, whole: set[str]) -> str | None:
+def _archive(uri: str, entry: Entry, whole: set[str]) -> str | None:
     """Return the name of the archive that an address is of, or None where it is somebody else's.
 
     Args:
-        url: The address.
+        uri: The address.
         entry: Where it stands.
         whole: Hosts that serve the updates of a distribution too, so that they are mirrors of all of it.
     """
-    *way, name = [part for part in url.path.split("/") if part] or ["debian-security" if entry.is_security else ""]
-    distribution, host = name.partition("-")[0], f".{url.hostname}"
-    at_home = re.search(rf"\.{distribution}\.(org|com|net)$", host) is not None
-    is_like = (
-        url.scheme in {"http", "https"}
-        and name in _ARCHIVES
-        and _ON_THE_WAY.issuperset(way)
-        and all(map(_SUITE.fullmatch, entry.suites))
-        and entry.components <= _COMPONENTS
-    )
-    is_old = host.startswith(".old-releases.") or (
-        at_home and distribution == "debian" and host.startswith(".archive.")
-    )
+    host = _host(uri)
+    folders = [part for part in uri.split("/")[3:] if part]
+    *way, name = folders or ["debian-security" if entry.is_security else ""]
+    if not host or name not in _ARCHIVES or not _ON_THE_WAY.issuperset(way):
+        return None
+    if not all(map(_SUITE.fullmatch, entry.suites)) or not entry.components <= _COMPONENTS:
+        return None
+    distribution = name.partition("-")[0]
+    if re.search(rf"\.{distribution}\.(org|com|net)(:\d+)?$", host):
+        is_old = host.startswith(".old-releases." if distribution == "ubuntu" else ".archive.")
+        return None if is_old else name
     if entry.signed_by.startswith("/"):
         is_vouched = re.search(rf"/{distribution}-(archive|keyring)[^/]*$", entry.signed_by) is not None
     else:
-        is_vouched = url.netloc in whole or _MIRROR.search(host) is not None
-    return name if is_like and not is_old and (at_home or is_vouched) else None
+        is_vouched = host in whole or _MIRROR.search(host) is not None
+    return name if is_vouched else None
+
+
+def _host(uri: str) -> str:
+    """Return the host of a web address, with a dot before it; empty for any other."""
+    scheme, _, rest = uri.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2].lower()
+    return f".{host}" if scheme in {"http", "https"} and host else ""
 
 
 def _moved(uri: str, to: str, *, can_check: bool) -> str:
