@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from internlm_setup.mirrors.model import Effective, Layer
     from internlm_setup.mirrors.verify import Reach, Standing
 
+_LINE = Text(en="{tool}: {words}", zh="{tool}：{words}")
 _USES = Text(en="{tool} now uses {urls} ({how})", zh="{tool} 现在使用 {urls}（{how}）")
 _ASKED = Text(en="says `{program}`", zh="由 `{program}` 确认")
-_RULES = Text(en="by its rules; the program was not asked", zh="按其规则推算；未询问程序本身")
+_RULES = Text(en="by its rules; the program did not say", zh="按其规则推算；程序本身未给出")
+_ABSENT = Text(en="by its rules; it is not installed", zh="按其规则推算；尚未安装")
 _WINS = Text(
     en="{tool} does not use what was written: {winner} wins over it and says {urls}",
     zh="{tool} 没有使用写入的内容：{winner} 优先于它，其值为 {urls}",
@@ -36,12 +38,13 @@ def draw_standing(session: Session, standing: Standing) -> None:
     found = standing.effective
     urls = ", ".join(printable(url) for url in shown(found.urls)) or _DEFAULT.of(session.language)
     if standing.ours:
-        how = _RULES if found.asked is None else _ASKED.fill(program=found.asked)
+        rules = _RULES if standing.installed else _ABSENT
+        how = rules if found.asked is None else _ASKED.fill(program=found.asked)
         session.output.talk(_USES.fill(tool=standing.tool, urls=urls, how=how))
     else:
         session.output.warn(_WINS.fill(tool=standing.tool, urls=urls, winner=_named(found.decided_by)))
     for note in found.notes:
-        session.output.warn(Text(en=f"{standing.tool}: {note.en}", zh=f"{standing.tool}：{note.zh}"))
+        session.output.warn(_LINE.fill(tool=standing.tool, words=note))
 
 
 def _named(layer: Layer | None) -> Text:

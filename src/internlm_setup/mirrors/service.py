@@ -96,7 +96,8 @@ def _chosen(request: Request, profile: Profile, site: Site | None) -> list[Targe
         reads = [t for t in known.values() if t.families[0] in profile.families and "user" in t.scopes]
     else:
         reads = [t for t in known.values() if site and t.families[0] in site.families and t.scopes != ("system",)]
-    return [*sorted(reads, key=lambda t: not t.always), *(known[tool] for tool in profile.advice)]
+    reads.sort(key=lambda t: (not t.always, t.families[0] not in profile.families[:1]))
+    return [*reads, *(known[tool] for tool in profile.advice)]
 
 
 class _Choice:

@@ -29,11 +29,13 @@ class Standing:
         tool: The target's id.
         effective: What it uses, and why.
         ours: Whether that is what was wished for.
+        installed: Whether its program is there.
     """
 
     tool: str
     effective: Effective
     ours: bool
+    installed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def standings(planned: Plan, world: World) -> list[Standing]:
 
     def ask(step: Step) -> Standing:
         found = effective(step.target, world)
-        ours = bool(found.urls) and step.wish is not None and world.sites.of(found.urls[0]) is step.wish.site
-        return Standing(step.target.id, found, ours)
+        ours = bool(found.urls) and step.wish is not None and _leads_to(step.wish, found.urls[0])
+        return Standing(step.target.id, found, ours, step.installed)
 
     written = [step for step in planned.steps if step.scope]
     return each(ask, written, len(written))
@@ -123,6 +125,12 @@ def built_in(tool: str, world: World) -> str | None:
         return None
     answer = said((str(python), "-c", _BUILT_IN), world, SITE_PATIENCE_S)
     return answer.strip() if answer else None
+
+
+def _leads_to(wish: Wish, url: str) -> bool:
+    """Tell whether an address is below one that was wished for."""
+    wished = [*(channel.url for channel in wish.channels), *(has.url for has in wish.site.families.values())]
+    return any(f"{url}/".startswith(f"{base}/") for base in wished)
 
 
 def _front(target: Target, wish: Wish) -> str:

@@ -139,8 +139,9 @@ def _are_off(machine: Machine) -> bool:
 
 def _named(machine: Machine, read: Reads) -> PurePath | None:
     """Return the file that `PIP_CONFIG_FILE` names, if there is one; pip reads it and not the user's."""
-    path = type(machine.home)(machine.env.get("PIP_CONFIG_FILE") or "")
-    return None if _are_off(machine) or read(path) is None else path
+    named = machine.env.get("PIP_CONFIG_FILE")
+    path = type(machine.home)(named or "")
+    return path if named and not _are_off(machine) and read(path) is not None else None
 
 
 def _loaded(machine: Machine, read: Reads, notes: list[Text]) -> Iterator[tuple[str, PurePath]]:

@@ -34,9 +34,7 @@ _BOTH = Text(
 )
 _TOO_EARLY = Text(en="options stand behind the verb", zh="选项应写在动词之后")
 _UNTOUCHED = {"profile": "tutorial", "tool": "", "security": False, "dry_run": False}
-_ABSENT = Text(
-    en="{title} is not installed; it will read this file once it is", zh="{title} 尚未安装；安装后会读取该文件"
-)
+_LINE = Text(en="{tool}: {words}", zh="{tool}：{words}")
 _SKIPPED = Text(
     en="skipped, not installed: {tools} (`--tool {list}` writes for them all the same)",
     zh="已跳过未安装的工具：{tools}（`--tool {list}` 可照样写入）",
@@ -133,9 +131,7 @@ def _draw_plan(session: Session, planned: Plan, *, dry_run: bool) -> None:
         for change in step.changes:
             draw_change(session, change, dry_run=dry_run)
         for note in step.notes:
-            output.talk(Text(en=f"{step.target.id}: {note.en}", zh=f"{step.target.id}：{note.zh}"))
-        if step.changes and not step.installed:
-            output.talk(_ABSENT.fill(title=step.target.title))
+            output.talk(_LINE.fill(tool=step.target.id, words=note))
     for skip in planned.skips:
         output.talk(_SKIPPED_FOR.fill(tool=skip.tool, reason=skip.reason))
     if planned.absent:
@@ -162,6 +158,6 @@ def _draw_proof(session: Session, planned: Plan, world: World) -> None:
     for standing in found.standings:
         draw_standing(session, standing)
     for step in planned.steps:
-        for line in step.advice:
-            session.output.talk(line)
+        for words in step.advice:
+            session.output.talk(_LINE.fill(tool=step.target.id, words=words))
     draw_silence(session, found.reaches)
