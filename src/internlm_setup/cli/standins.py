@@ -39,5 +39,7 @@ def stand_ins(folder: Path) -> Iterator[Mirrors]:
 
 def _moved(serving: Serving, origin: str) -> dict[str, object]:
     """Return what a site serves as if it were at another origin."""
-    channels = {name: origin + urlsplit(url).path for name, url in serving.channels.items()}
-    return {"url": origin + urlsplit(serving.url).path, "channels": channels}
+    moved: dict[str, object] = {"url": origin + urlsplit(serving.url).path}
+    if serving.channels:
+        moved["channels"] = {name: origin + urlsplit(url).path for name, url in serving.channels.items()}
+    return moved

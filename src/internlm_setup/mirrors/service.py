@@ -18,7 +18,7 @@ from internlm_setup.mirrors.plan import Plan, Skip, Step, change, looked, scope_
 from internlm_setup.mirrors.profiles import Offer, Profile
 from internlm_setup.mirrors.world import World, content, read
 
-CHANNEL_PATIENCE_S = 0.7
+CHANNEL_PATIENCE_S = 0.6
 
 _NOT_PROBED = Text(
     en="not probed: {names}; the catalogue of {day} says that {site} has them",

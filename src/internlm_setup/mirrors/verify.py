@@ -15,7 +15,7 @@ from internlm_setup.mirrors.model import Effective, Target, Wish
 from internlm_setup.mirrors.plan import Plan, Step
 from internlm_setup.mirrors.world import World, read
 
-SITE_PATIENCE_S = 0.9
+SITE_PATIENCE_S = 0.7
 PROGRAM_PATIENCE_S = 20.0
 # pip's own word for the index it uses where nobody says anything.
 _BUILT_IN = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
