@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from internlm_setup.core.errors import ConfigError, NotFoundError, WriteError
+from internlm_setup.core.errors import ConfigError, CorruptError, NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 
@@ -186,3 +186,60 @@ class BadSiteFile(ConfigError):
     path: str
     where: str
     reason: Text
+
+
+@dataclass(eq=False)
+class FileChanged(WriteError):
+    """Somebody wrote a tool's file between our look and our write."""
+
+    code = "mirrors.file-changed"
+    text = Text(
+        en="`{path}` was changed by somebody else meanwhile; nothing was written",
+        zh="`{path}` 在此期间被其他程序改动；没有写入任何内容",
+    )
+    hint = Text(en="run the same command again", zh="请重新运行同一条命令")
+    path: str
+
+
+@dataclass(eq=False)
+class JournalBusy(WriteError):
+    """Another run holds the journal."""
+
+    code = "mirrors.busy"
+    text = Text(
+        en="another `internlm-setup mirrors` is writing (`{path}` is locked)",
+        zh="另一个 `internlm-setup mirrors` 正在写入（`{path}` 已被锁定）",
+    )
+    hint = Text(en="wait until it has ended, then run the same command again", zh="请等它结束后重新运行同一条命令")
+    path: str
+
+
+@dataclass(eq=False)
+class UnknownRecord(NotFoundError):
+    """No change of that id can be undone. `known` has the ids that can, newest first."""
+
+    code = "mirrors.unknown-record"
+    text = Text(en="change `{record}` {reason}", zh="更改 `{record}` {reason}")
+    hint = Text(
+        en="changes that can be undone: {known}; `internlm-setup mirrors undo` takes the newest",
+        zh="可以撤销的更改：{known}；`internlm-setup mirrors undo` 撤销最新的一个",
+    )
+    record: str
+    reason: Text
+    known: str
+
+
+@dataclass(eq=False)
+class SnapshotLost(CorruptError):
+    """The copy of a file as it was is gone or damaged."""
+
+    code = "mirrors.snapshot-lost"
+    text = Text(
+        en="the copy `{path}` that an undo needs is missing or damaged; nothing was written",
+        zh="撤销所需的副本 `{path}` 缺失或已损坏；没有写入任何内容",
+    )
+    hint = Text(
+        en="take our keys out instead: `internlm-setup mirrors reset`",
+        zh="可改为移除本工具写入的键：`internlm-setup mirrors reset`",
+    )
+    path: str
