@@ -79,7 +79,8 @@ COMMANDS = sorted(tree("en"))
 def test_every_file_is_a_command() -> None:
     """A file in `cli/commands` is a command of that name."""
     folder = Path(next(iter(commands.__path__)))
-    files = {f.stem.replace("_", "-") for f in folder.glob("*.py") if not f.stem.startswith("_")}
+    places = [*folder.glob("*.py"), *(package.parent for package in folder.glob("*/__init__.py"))]
+    files = {f.stem.replace("_", "-") for f in places if not f.stem.startswith("_")}
     assert files == {name.split()[1] for name in COMMANDS if len(name.split()) == 2}
 
 

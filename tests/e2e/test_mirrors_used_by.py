@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from internlm_setup.mirrors.world import SITES_VARIABLE
+from internlm_setup.playground.mirror import Mirrors
 from servers import namespace
 from servers.machine import Done, Machine
 from servers.shelf import shelf
@@ -144,6 +146,22 @@ def test_a_venvs_own_file_wins(machine: Bare, language: str) -> None:
     assert said(done, machine) == promised(language, "venv-file")
     machine.mirrors(language, machine.dark, "--tool", "pip", "--scope", "venv", VIRTUAL_ENV=str(place))
     assert "cernet" in (place / "pip.conf").read_text()
+
+
+@BOTH
+def test_out_of_reach_while_the_present_index_answers(machine: Bare, language: str) -> None:
+    """The index that a file of the whole system names stands for any that worked until now."""
+    with Mirrors("present") as mirrors:
+        present = mirrors["present"].url
+        (machine.root / "xdg" / "pip").mkdir(parents=True)
+        (machine.root / "xdg" / "pip" / "pip.conf").write_text(f"[global]\nindex-url = {present}/simple\n")
+        (machine.root / "sites").mkdir()
+        for name in ("cernet", "tuna"):  # nobody listens there
+            families = 'families: {pypi: {url: "http://127.0.0.1:9/simple"}, conda: {url: "http://127.0.0.1:9"}}\n'
+            (machine.root / "sites" / f"{name}.yaml").write_text(families)
+        variables = {"XDG_CONFIG_DIRS": str(machine.root / "xdg"), SITES_VARIABLE: str(machine.root / "sites")}
+        done = machine.run("mirrors", LANG=LOCALES[language], PATH=os.pathsep.join(machine.path), **variables)
+    assert said(done, machine) == promised(language, "stranded")
 
 
 @BOTH

@@ -160,7 +160,8 @@ def _conda(profile: Profile, site: Site, world: World) -> tuple[Wish, tuple[Text
         notes.append(_NO_DEFAULTS.fill(site=site.id))
     unseen = [f"`{channel.name}`" for channel in wish.channels if channel.how_known == "catalogue"]
     if unseen:
-        notes.append(_NOT_PROBED.fill(site=site.id, names=", ".join(unseen), day=site.checked_on))
+        names = Text(en=", ".join(unseen), zh="、".join(unseen))
+        notes.append(_NOT_PROBED.fill(site=site.id, names=names, day=site.checked_on))
     return wish, tuple(notes)
 
 

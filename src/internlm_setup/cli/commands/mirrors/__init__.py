@@ -135,7 +135,8 @@ def _draw_plan(session: Session, planned: Plan, *, dry_run: bool) -> None:
     for skip in planned.skips:
         output.talk(_SKIPPED_FOR.fill(tool=skip.tool, reason=skip.reason))
     if planned.absent:
-        output.talk(_SKIPPED.fill(tools=", ".join(planned.absent), list=",".join(planned.absent)))
+        names = Text(en=", ".join(planned.absent), zh="、".join(planned.absent))
+        output.talk(_SKIPPED.fill(tools=names, list=",".join(planned.absent)))
 
 
 def _draw_proof(session: Session, planned: Plan, world: World) -> None:
