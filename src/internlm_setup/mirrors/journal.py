@@ -17,7 +17,7 @@ from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.files import writing
 from internlm_setup.core.text import Text
-from internlm_setup.mirrors.errors import FileChanged, UnknownRecord
+from internlm_setup.mirrors.errors import FileChanged, SnapshotLost, UnknownRecord
 from internlm_setup.mirrors.ledger import Entry, Ledger, Touch, digest
 from internlm_setup.mirrors.model import Change, Key, Syntax
 from internlm_setup.mirrors.revert import Undone, key_by_key
@@ -119,9 +119,7 @@ class Journal:
             told, steps = [], []
             entry = next(entry for entry in entries if entry.id == record.id)
             for touch in [entry.touches[number] for number in reversed(entry.written or ())]:
-                undone, draft = self._reverted(touch, _newer(entries, record, touch), syntax_of)
-                if draft.after is not None and not draft.after.strip() and undone.how == "keys" and draft.file in made:
-                    draft = replace(draft, after=None)
+                undone, draft = self._reverted(touch, _newer(entries, record, touch), made, syntax_of)
                 told.append(undone)
                 if data_of(draft.before) != draft.after:
                     folders = [f for f in draft.file.parents if draft.after is None and f in made]
@@ -130,7 +128,7 @@ class Journal:
         return told
 
     def _reverted(
-        self, touch: Touch, newer: str | None, syntax_of: Callable[[str, Path], Syntax]
+        self, touch: Touch, newer: str | None, made: set[Path], syntax_of: Callable[[str, Path], Syntax]
     ) -> tuple[Undone, Draft]:
         path = Path(touch.path)
         draft = _draft(path, self._ledger.content(touch.before), touch.mode)
@@ -141,7 +139,8 @@ class Journal:
             return Undone(path, "gone"), replace(draft, after=None)
         ours = self._ledger.content(touch.after)
         found = key_by_key(path, syntax_of(touch.tool, path), touch.keys, draft.after, ours, now)
-        return Undone(path, "keys", found.put_back, found.left, newer), replace(draft, after=found.data)
+        after = None if draft.file in made and not found.data.strip() else found.data
+        return Undone(path, "keys", found.put_back, found.left, newer), replace(draft, after=after)
 
     def _apply(
         self, entries: list[Entry], at: float | None, undoes: str | None, steps: Sequence[tuple[Touch, Draft]]
@@ -192,17 +191,20 @@ class Journal:
         self._ledger.end(entry, written)
 
     def _was_written(self, entry: Entry, number: int, touch: Touch) -> bool:
-        file = Path(touch.file)
         try:
-            now = data_of(look(file))
+            now = data_of(look(Path(touch.file)))
         except SetupError:  # it cannot be read any more: an undo will say so
             return True
         if now is not None and number in entry.in_place:
-            before, after = self._ledger.content(touch.before) or b"", self._ledger.content(touch.after) or b""
-            if is_torn(now, before, after):
-                with writing(file):
-                    overwrite(file, now, after)
+            self._mend(touch, now)
         return digest(now) != touch.before
+
+    def _mend(self, touch: Touch, now: bytes) -> None:
+        with suppress(SnapshotLost):
+            before, after = (self._ledger.content(name) or b"" for name in (touch.before, touch.after))
+            if is_torn(now, before, after):
+                with writing(Path(touch.file)):
+                    overwrite(Path(touch.file), now, after)
 
 
 def _records(entries: Sequence[Entry]) -> list[Record]:
