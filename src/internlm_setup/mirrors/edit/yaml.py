@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from internlm_setup.mirrors.edit import TouchesMore, Unparseable
+from internlm_setup.mirrors.edit import TouchesMore
 from internlm_setup.mirrors.edit.yaml_nodes import Node, load, nodes
 from internlm_setup.mirrors.model import Edit, Key, Value
 
@@ -26,10 +26,7 @@ _NOT_PLAIN = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}  # wo
 def look(data: bytes) -> dict[Key, object]:
     """See `Syntax.look`: a list is a tuple; aliases and merges are resolved."""
     found: dict[Key, object] = {}
-    try:
-        _walk(load(data), (), found)
-    except RecursionError:
-        raise Unparseable(0, "a value contains itself") from None
+    _walk(load(data), (), found)
     return found
 
 
@@ -41,7 +38,7 @@ def splice(data: bytes, edit: Edit) -> bytes:
         TouchesMore: What stands there is written in a way that cannot be changed alone.
     """
     change = _Change(data, edit.key)
-    while change.pass_anchor_on():
+    while change.pass_anchor_on(edit.value):
         change = _Change(change.data, edit.key)
     if edit.value is None:
         change.remove()
@@ -96,14 +93,17 @@ class _Change:
     def data(self) -> bytes:
         return (self.text + self.rest).encode()
 
-    def pass_anchor_on(self) -> bool:
-        """Write an anchor that would go in place of the first alias that names it; False when there is none."""
+    def pass_anchor_on(self, value: Value | None) -> bool:
+        """Write an anchor that will go in place of the first alias that names it; False when there is none."""
         if self.missing or self.node is None or self.root is None:
             return False
         everything = list(self.root.walk())
+        kept = value if isinstance(value, tuple) else ()
         for node in self.node.walk():
+            if not node.anchor or node.kind == "Alias" or node.value in kept:
+                continue
             users = (n for n in everything if n.start >= self.node.end and n.anchor == node.anchor)
-            user = next(users, None) if node.anchor and node.kind != "Alias" else None
+            user = next(users, None)
             if user and user.kind == "Alias":
                 text = self.text[node.start : node.end]
                 if _BREAK.search(text):
@@ -140,7 +140,12 @@ class _Change:
 
     def _replace(self, node: Node, value: Value) -> None:
         is_block = node.kind in {"Mapping", "Sequence"} and not node.is_flow
-        if isinstance(value, tuple) and node.kind == "Sequence" and node.children:
+        if (
+            isinstance(value, tuple)
+            and node.kind == "Sequence"
+            and node.children
+            and not (node.is_flow and node.anchor)
+        ):
             self._relist(node, value)
         elif isinstance(value, tuple) and node.is_nothing and not self.in_flow:
             self._insert_lines(node.end, self._items(value, self.trail[-1][0].column))
@@ -241,7 +246,7 @@ class _Change:
     # Text.
 
     def _append(self, lines: str) -> None:
-        at = len(self.text.rstrip(" \t\r\n"))
+        at = self._line_end(len(self.text.rstrip(" \t\r\n")))
         is_empty = not self.text[:at].strip("\ufeff")
         self._put(at, at, lines + self.line_break if is_empty else self.line_break + lines)
 

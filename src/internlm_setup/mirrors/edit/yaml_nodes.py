@@ -95,8 +95,8 @@ def _parsed(data: bytes, parse: Callable[[str], _T]) -> _T:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Unparseable(mark.line + 1 if mark else 0, (error.problem or "").split("\n")[0]) from error
-    except (ValueError, RecursionError) as error:
-        raise Unparseable(0, str(error).split("\n")[0]) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # what ruamel falls over
+        raise Unparseable(0, "ruamel.yaml cannot read it") from error
 
 
 def _nodes(text: str) -> tuple[Node | None, int]:
