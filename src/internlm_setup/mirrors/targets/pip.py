@@ -32,6 +32,7 @@ from internlm_setup.mirrors.model import (
 )
 
 _INDEX, _EXTRA_INDEX = "index-url", "extra-index-url"
+_COMMANDS = {"download", "index", "install", "list", "lock", "wheel"}  # those that ask an index
 _SECTIONS = ("install", "global")  # what `pip install` reads, strongest first
 _SCOPES: Mapping[str, Scope] = {"env": "user", "site": "venv", "user": "user", "global": "system"}  # strongest first
 _FILES_OFF = Text(
@@ -92,7 +93,7 @@ class Pip:
         """See `Target.edits`; a command's own section would win over `[global]`."""
         del machine
         url = wish.site.families["pypi"].url
-        others = [key for key in before if key[1] == _INDEX and key[0] != "global"]
+        others = [key for key in before if key[1] == _INDEX and key[0] in _COMMANDS]
         return [Edit(key, url) for key in [("global", _INDEX), *others]]
 
     def owned(self, before: Mapping[Key, object], is_mirror: Mirrored) -> Sequence[Edit]:
