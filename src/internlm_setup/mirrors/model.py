@@ -196,10 +196,7 @@ class Effective:
 
 
 class Reads(Protocol):
-    """How a target sees the disk: a file's bytes, or None where there is none that can be read.
-
-    Of a folder it is the names of what is in it, one a line.
-    """
+    """How a target sees the disk: a file's bytes, a folder's names one a line, or None where nothing can be read."""
 
     def __call__(self, path: PurePath) -> bytes | None:
         """Return the bytes, or None."""
