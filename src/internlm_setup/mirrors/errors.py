@@ -243,3 +243,18 @@ class SnapshotLost(CorruptError):
         zh="可改为移除本工具写入的键：`internlm-setup mirrors reset`",
     )
     path: str
+
+
+@dataclass(eq=False)
+class ArchiveMissing(NotFoundError):
+    """A site has packages for apt, but not those of this distribution."""
+
+    code = "mirrors.archive-missing"
+    text = Text(
+        en="{site} has no `{archive}` archive; nothing was written", zh="{site} 没有 `{archive}` 软件源；未写入任何内容"
+    )
+    hint = Text(
+        en="choose another site: `internlm-setup mirrors list`", zh="请选择其他站点：`internlm-setup mirrors list`"
+    )
+    site: str
+    archive: str

@@ -41,7 +41,7 @@ SITE = Site(
             MIRROR,
             "full",
             "https://mirror.test/help",
-            paths={name: f"/{name}" for name in ("debian", "debian-security", "ubuntu", "ubuntu-ports")},
+            paths={name: name for name in ("debian", "debian-security", "ubuntu", "ubuntu-ports")},
         )
     },
 )

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath, PurePosixPath
 
 from internlm_setup.core.text import Text, without_password
-from internlm_setup.mirrors.edit import Unparseable, aptlist, deb822
+from internlm_setup.mirrors.edit import Unparseable, aptlist, deb822, keys_in
+from internlm_setup.mirrors.errors import ArchiveMissing
 from internlm_setup.mirrors.model import (
     Ask,
     Edit,
@@ -92,10 +93,13 @@ class Apt:
         return deb822 if path.suffix == ".sources" else aptlist
 
     def edits(self, before: Mapping[Key, object], wish: Wish, machine: Machine) -> Sequence[Edit]:
-        """Return the new addresses; an archive that the site does not have keeps its old one.
+        """Return the new addresses.
 
         Plain http stays plain where certificates cannot be checked yet: packages are signed, and apt could not even
         fetch `ca-certificates` otherwise.
+
+        Raises:
+            ArchiveMissing: The site does not have the distribution.
         """
         serving = wish.site.families["apt"]
         can_check = "update-ca-certificates" in machine.programs
@@ -105,8 +109,10 @@ class Apt:
                 continue
             uris: dict[str, None] = {}
             for uri, archive in zip(entry.uris, archives, strict=True):
-                path = serving.paths.get(archive or "")
-                uris[uri if path is None else _moved(uri, serving.url + path, can_check=can_check)] = None
+                if archive and archive not in serving.paths:
+                    raise ArchiveMissing(wish.site.id, archive)
+                to = f"{serving.url}/{serving.paths[archive]}" if archive else uri
+                uris[_moved(uri, to, can_check=can_check)] = None
             if tuple(uris) != entry.uris:
                 edits.append(Edit(entry.key, " ".join(uris)))
         return edits
@@ -121,14 +127,10 @@ class Apt:
         if machine.platform != "linux":
             return Effective((), None)
         found: list[tuple[Entry, Layer]] = []
-        refused = []
+        refused: list[Text] = []
         for path in _lists(read):
-            try:
-                entries = _entries(self.syntax(path).look(read(path) or b""))
-            except Unparseable as error:
-                refused.append(_REFUSED.fill(path=path, line=error.line))
-            else:
-                found += [(entry, Layer("file", str(path), entry.key, "system")) for entry, _ in _own(entries)]
+            entries = _entries(keys_in(path, self.syntax(path), read, refused))
+            found += [(entry, Layer("file", str(path), entry.key, "system")) for entry, _ in _own(entries)]
         found.sort(key=lambda pair: pair[0].is_security)
         said = _said([entry for entry, _ in found])
         return replace(said, decided_by=found[0][1] if found else None, notes=(*refused, *said.notes))

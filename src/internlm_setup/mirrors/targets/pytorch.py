@@ -88,10 +88,13 @@ def build(cuda: tuple[int, int] | None, builds: Iterable[str]) -> str:
 
 def commands(serving: Serving, name: str, machine: Machine) -> list[str]:
     """Return the command for pip, and uv's where it is installed."""
-    where = f"{serving.url}{serving.paths.get(name, f'/{name}')}"
-    pip, uv = ("--index-url", "--default-index") if serving.style == "index" else ("--find-links", "--find-links")
-    lines = [f"pip install {_PACKAGES} {pip} {where}"]
-    return [*lines, f"uv pip install {_PACKAGES} {uv} {where}"] if "uv" in machine.programs else lines
+    where = f"{serving.url}/{serving.paths.get(name, name)}"
+    if serving.style == "index":
+        pip, uv = f"--index-url {where}", f"--default-index {where}"
+    else:
+        pip = uv = f"--find-links {where}/"  # its links may be relative to the page
+    lines = [f"pip install {_PACKAGES} {pip}"]
+    return [*lines, f"uv pip install {_PACKAGES} {uv}"] if "uv" in machine.programs else lines
 
 
 def newest_cuda(smi: str, capabilities: str) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ import pytest
 
 from cases.mirrors.apt import CASES, HOSTS, MIRROR, SITE, WISH, WITH_SECURITY, Case
 from internlm_setup.mirrors.edit import Unparseable, changed
+from internlm_setup.mirrors.errors import ArchiveMissing
 from internlm_setup.mirrors.model import Layer, Machine, Reads, Wish
 from internlm_setup.mirrors.targets.apt import TARGET
 
@@ -80,11 +81,19 @@ def test_plain_http_stays_where_certificates_cannot_be_checked() -> None:
 
 
 def test_archive_that_the_site_lacks() -> None:
-    """It keeps its address."""
-    apt = replace(SITE.families["apt"], paths={"ubuntu": "/os/ubuntu"})
-    lines = b"deb http://mirrors.example/debian sid main\ndeb http://mirrors.example/ubuntu/ noble main\n"
-    after = lines.replace(b"http://mirrors.example/ubuntu/", MIRROR.encode() + b"/os/ubuntu/")
-    assert edited("x.list", lines, Wish(replace(SITE, families={"apt": apt}))) == after
+    """It is named, and nothing is written; security's counts only where it was asked for."""
+    apt = replace(SITE.families["apt"], paths={"debian": "os/debian"})
+    wish = Wish(replace(SITE, families={"apt": apt}))
+    security = b"deb http://mirrors.example/debian-security sid-security main\n"
+    lines = b"deb http://mirrors.example/debian/ sid main\n" + security
+    assert edited("x.list", lines, wish) == f"deb {MIRROR}/os/debian/ sid main\n".encode() + security
+    for archive, data, asked in (
+        ("ubuntu", b"deb http://mirrors.example/ubuntu noble main\n", wish),
+        ("debian-security", lines, replace(wish, security=True)),
+    ):
+        with pytest.raises(ArchiveMissing) as caught:
+            edited("x.list", data, asked)
+        assert caught.value.archive == archive
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.before != case.after], ids=lambda case: case.name)
