@@ -58,8 +58,8 @@ class Bare(Machine):
         lacks = namespace.missing()
         if lacks:
             pytest.skip(lacks)
-        path = os.pathsep.join(self.path)
-        return self.run("mirrors", *words, prefix=prefix, LANG=LOCALES[language], PATH=path, **variables)
+        self.variables = {"PATH": os.pathsep.join(self.path), **variables}
+        return self.run("mirrors", *words, prefix=prefix, LANG=LOCALES[language])
 
     @property
     def dark(self) -> list[str]:
@@ -159,8 +159,9 @@ def test_out_of_reach_while_the_present_index_answers(machine: Bare, language: s
         for name in ("cernet", "tuna"):  # nobody listens there
             families = 'families: {pypi: {url: "http://127.0.0.1:9/simple"}, conda: {url: "http://127.0.0.1:9"}}\n'
             (machine.root / "sites" / f"{name}.yaml").write_text(families)
-        variables = {"XDG_CONFIG_DIRS": str(machine.root / "xdg"), SITES_VARIABLE: str(machine.root / "sites")}
-        done = machine.run("mirrors", LANG=LOCALES[language], PATH=os.pathsep.join(machine.path), **variables)
+        own = {"XDG_CONFIG_DIRS": str(machine.root / "xdg"), SITES_VARIABLE: str(machine.root / "sites")}
+        machine.variables = {"PATH": os.pathsep.join(machine.path), **own}
+        done = machine.run("mirrors", LANG=LOCALES[language])
     assert said(done, machine) == promised(language, "stranded")
 
 

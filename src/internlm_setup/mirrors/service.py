@@ -12,10 +12,11 @@ from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors import probe, profiles, targets
 from internlm_setup.mirrors.errors import FileUnreadable, SiteLacks
-from internlm_setup.mirrors.journal import Journal, Undone
+from internlm_setup.mirrors.journal import Journal
 from internlm_setup.mirrors.model import Change, Family, Scope, Site, Target, Wish
 from internlm_setup.mirrors.plan import Plan, Skip, Step, change, looked, scope_of, wished
 from internlm_setup.mirrors.profiles import Offer, Profile
+from internlm_setup.mirrors.revert import Undone
 from internlm_setup.mirrors.world import World, content, read
 
 CHANNEL_PATIENCE_S = 0.6
@@ -68,7 +69,7 @@ def plan(request: Request, world: World) -> Plan:
     site = None if request.site in {None, "auto"} else world.sites.get(str(request.site))
     chosen = _chosen(request, profile, site)
     present = [t for t in chosen if request.tools or t.always or t.program in world.machine.programs or not t.scopes]
-    choose = _Choice(profile, site, world, [t.families[0] for t in present])
+    choose = _Choice(profile, site, world, present)
     steps: list[Step] = []
     skips: list[Skip] = []
     errors: list[SetupError] = []
@@ -83,7 +84,7 @@ def plan(request: Request, world: World) -> Plan:
             skips.append(Skip(target.id, Text(en=error.message("en"), zh=error.message("zh"))))
     if errors:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
-    return Plan(tuple(steps), tuple(skips), tuple(t.id for t in chosen if t not in present))
+    return Plan(tuple(steps), tuple(skips), tuple(sorted(t.id for t in chosen if t not in present)))
 
 
 def _chosen(request: Request, profile: Profile, site: Site | None) -> list[Target]:
@@ -103,12 +104,13 @@ def _chosen(request: Request, profile: Profile, site: Site | None) -> list[Targe
 class _Choice:
     """Which site each family is led to."""
 
-    def __init__(self, profile: Profile, site: Site | None, world: World, families: Sequence[Family]) -> None:
+    def __init__(self, profile: Profile, site: Site | None, world: World, present: Sequence[Target]) -> None:
         self.profile, self._site, self._world = profile, site, world
         self._measured: dict[Family, Site] = {}
         if site is None and profile.measured:
-            wanted = [f for f in dict.fromkeys(families) if f in probe.MEASURED]
-            self._measured = probe.best(wanted, world)
+            current = {t.families[0]: used for t in reversed(present) if (used := _in_use(t, world))}
+            wanted = [f for f in dict.fromkeys(t.families[0] for t in present) if f in probe.MEASURED]
+            self._measured = probe.best(wanted, world, current)
 
     def site(self, family: Family) -> Site | None:
         """Return it; None for a family that nobody serves.
@@ -123,6 +125,13 @@ class _Choice:
             return next((s for s in living if s.id == usual), living[0] if living else None)
         self._world.sites.serving(site.id, family)
         return site
+
+
+def _in_use(target: Target, world: World) -> str | None:
+    """Return the id of the site that a tool uses now, if it is one."""
+    url = next(iter(target.effective(world.machine, read).urls), "")
+    serve = ((s.id, s.families.get(target.families[0])) for s in world.sites)
+    return next((name for name, has in serve if has and f"{url}/".startswith(f"{has.url}/")), None)
 
 
 def _step(target: Target, choose: _Choice, request: Request, world: World) -> Step:
