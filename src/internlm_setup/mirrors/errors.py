@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from internlm_setup.core.errors import ConfigError, CorruptError, NotFoundError, WriteError
+from internlm_setup.core.errors import ConfigError, CorruptError, NotFoundError, UnavailableError, WriteError
 from internlm_setup.core.text import Text
 
 
@@ -258,3 +258,33 @@ class ArchiveMissing(NotFoundError):
     )
     site: str
     archive: str
+
+
+@dataclass(eq=False)
+class NoSiteAnswers(UnavailableError):
+    """Sites were to be measured, and none of them can be used."""
+
+    code = "mirrors.no-site-answers"
+    text = Text(
+        en="none of the {count} mirror sites for {family} can be used from here: {why}; nothing was changed",
+        zh="{family} 的 {count} 个镜像站目前都无法使用：{why}；未作任何改动",
+    )
+    hint = Text(
+        en="check the network; what the tutorial teaches can be set without measuring: "
+        "`internlm-setup mirrors --profile tutorial`",
+        zh="请检查网络；教程所用的镜像无需测速即可设置：`internlm-setup mirrors --profile tutorial`",
+    )
+    family: str
+    count: int
+    why: Text
+
+
+@dataclass(eq=False)
+class UnknownFamily(NotFoundError):
+    """No family of packages is called that."""
+
+    code = "mirrors.unknown-family"
+    text = Text(en="there is no family `{family}`", zh="没有名为 `{family}` 的类别")
+    hint = Text(en="known families: {known}", zh="已知的类别：{known}")
+    family: str
+    known: str

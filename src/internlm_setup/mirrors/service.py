@@ -108,9 +108,9 @@ class _Choice:
         self.profile, self._site, self._world = profile, site, world
         self._measured: dict[Family, Site] = {}
         if site is None and profile.measured:
-            current = {t.families[0]: used for t in reversed(present) if (used := _in_use(t, world))}
             wanted = [f for f in dict.fromkeys(t.families[0] for t in present) if f in probe.MEASURED]
-            self._measured = probe.best(wanted, world, current)
+            used = {family: targets.in_use(family, world, present) for family in wanted}
+            self._measured = probe.best(wanted, world, {family: site.id for family, site in used.items() if site})
 
     def site(self, family: Family) -> Site | None:
         """Return it; None for a family that nobody serves.
@@ -125,13 +125,6 @@ class _Choice:
             return next((s for s in living if s.id == usual), living[0] if living else None)
         self._world.sites.serving(site.id, family)
         return site
-
-
-def _in_use(target: Target, world: World) -> str | None:
-    """Return the id of the site that a tool uses now, if it is one."""
-    url = next(iter(target.effective(world.machine, read).urls), "")
-    serve = ((s.id, s.families.get(target.families[0])) for s in world.sites)
-    return next((name for name, has in serve if has and f"{url}/".startswith(f"{has.url}/")), None)
 
 
 def _step(target: Target, choose: _Choice, request: Request, world: World) -> Step:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from internlm_setup.core.shapes import Misshapen, check_shape, read_yaml
 from internlm_setup.core.text import Text
-from internlm_setup.mirrors.errors import BadSiteFile, SiteLacks, UnknownSite
+from internlm_setup.mirrors.errors import BadSiteFile, SiteLacks, UnknownFamily, UnknownSite
 from internlm_setup.mirrors.model import Family, Serving, Site
 
 FAMILIES: tuple[Family, ...] = ("pypi", "conda", "npm", "apt", "huggingface", "pytorch", "python")
@@ -96,6 +96,17 @@ class Sites:
     def is_mirror(self, url: str) -> bool:
         """Tell whether an address is one of the sites'."""
         return self.of(url) is not None
+
+
+def check_family(word: str) -> Family:
+    """Return the family that a word names.
+
+    Raises:
+        UnknownFamily: It names none.
+    """
+    if word not in FAMILIES:
+        raise UnknownFamily(word, ", ".join(FAMILIES))
+    return word
 
 
 def channel_url(serving: Serving, name: str) -> str:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from internlm_setup.core import registry
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors.errors import UnknownTool, close_to
-from internlm_setup.mirrors.model import Ask, Edit, Key, Machine, Mirrored, Reads, Scope, Syntax, Target, Wish
+from internlm_setup.mirrors.model import (
+    Ask,
+    Edit,
+    Family,
+    Key,
+    Machine,
+    Mirrored,
+    Reads,
+    Scope,
+    Site,
+    Syntax,
+    Target,
+    Wish,
+)
+from internlm_setup.mirrors.world import World, read
 
 
 def known() -> dict[str, Target]:
@@ -26,6 +40,13 @@ def get(tool: str) -> Target:
     if tool not in tools:
         raise UnknownTool(tool, close_to(tool, tools), ", ".join(tools))
     return tools[tool]
+
+
+def in_use(family: Family, world: World, tools: Iterable[Target]) -> Site | None:
+    """Return the site that the first of the tools that reads a family and is led to a site uses, by its own rules."""
+    readers = (tool for tool in tools if tool.families[:1] == (family,))
+    urls = (url for tool in readers for url in tool.effective(world.machine, read).urls)
+    return next((site for url in urls if (site := world.sites.of(url)) is not None), None)
 
 
 class Unwritten:
