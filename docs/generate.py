@@ -71,6 +71,7 @@ OTHER_VARIABLES = (
     ("MODELSCOPE_API_TOKEN", "ModelScope's token; it wins over what `modelscope login` stored."),
     ("MODELSCOPE_HOME", "The folder of ModelScope's stored login; default `~/.modelscope`."),
     ("OPENXLAB_AK", "With `OPENXLAB_SK`, OpenXLab's key pair; it wins over the stored one. Public models need none."),
+    ("INTERNLM_SETUP_MIRRORS", "A folder of files of mirror sites, laid over the catalogue and over your own."),
     ("XDG_CONFIG_HOME", "Where the configuration folder is; default `~/.config`."),
     ("XDG_STATE_HOME", "Where the state folder is; default `~/.local/state`."),
     ("XDG_CACHE_HOME", "Where `--layout modelscope-cache` goes without `--to`; default `~/.cache`."),

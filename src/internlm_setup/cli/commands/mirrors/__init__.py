@@ -71,7 +71,7 @@ def mirrors(
         typer.Option(
             "--profile",
             metavar="NAME",
-            help=say("tutorial, auto, conda-forge-only, gpu", "tutorial、auto、conda-forge-only、gpu"),
+            help=say("tutorial, auto, conda-forge-only or gpu", "方案：tutorial、auto、conda-forge-only、gpu"),
         ),
     ] = "tutorial",
     tool: Annotated[
