@@ -34,7 +34,7 @@ def rows(report: Report) -> dict[str, Row]:
 
 def site_at(url: str, world: World, family: str = "pypi") -> Site:
     near = world.sites.get("near")
-    return replace(near, families={family: replace(near.families[family], url=url)})
+    return replace(near, families={family: replace(near.families[family], url=url, channels={})})
 
 
 # One address
@@ -113,7 +113,6 @@ def test_a_channel_without_a_compressed_index(mirrors: Mirrors, world: World) ->
 def test_channels_of_nobody(world: World) -> None:
     """Nobody knows."""
     dead = site_at(f"http://127.0.0.1:{closed_port()}", world, "conda")
-    dead = replace(dead, families={"conda": replace(dead.families["conda"], channels={})})
     assert probe.channels(dead, ["main", "r"], "noarch", world.network, 5) == {"main": None, "r": None}
 
 
@@ -178,9 +177,9 @@ def test_redirects_are_on_record(mirrors: Mirrors, world: World) -> None:
 
 def test_what_is_no_index_is_rejected(mirrors: Mirrors, world: World) -> None:
     """A page of a portal with status 200, a refusal, and nobody."""
-    page = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n<h1>login</h1>"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 14\r\nConnection: close\r\n\r\n"
     mirrors["near"].refuse(403)
-    with listening(answer=page) as portal:
+    with listening(answer=head + b"<h1>login</h1>") as portal:
         sites = [
             world.sites.get("near"),
             *(site_at(u, world) for u in (portal.url, f"http://127.0.0.1:{closed_port()}")),
@@ -189,9 +188,17 @@ def test_what_is_no_index_is_rejected(mirrors: Mirrors, world: World) -> None:
             report = probe.measure([site], "pypi", world)
             assert report.chosen is None
             assert words in report.rows[0].why.en
-        for family, words in (("npm", "an npm registry"), ("apt", "an apt tree"), ("pytorch", "a page of wheels")):
+        for family, words in (
+            ("npm", "an npm registry"),
+            ("apt", "an apt tree"),
+            ("pytorch", "a page of wheels"),
+            ("huggingface", "a model hub"),
+            ("conda", "a conda channel"),
+        ):
             report = probe.measure([site_at(portal.url, world, family)], family, world)
             assert report.rows[0].why.en == f"what it answers is not {words}"
+        portal_site = site_at(portal.url, world, "conda")
+        assert probe.channels(portal_site, ["free"], "noarch", world.network, 5) == {"free": None}
 
 
 def test_a_site_without_a_needed_channel_is_no_choice(mirrors: Mirrors, world: World) -> None:
@@ -294,7 +301,8 @@ class Counted(Mirrors):
 
 def test_not_all_at_once(world: World) -> None:
     """No more than eight looks at a time."""
-    with Counted("one") as mirrors:
+    mirrors = Counted("one")
+    with mirrors:
         mirrors["one"].latency_s = 0.05
         one = site_at(f"{mirrors['one'].url}/simple", world)
         probe.measure([replace(one, id=f"one{number}") for number in range(24)], "pypi", world)

@@ -104,6 +104,8 @@ def test_test_without_network(env: dict[str, str], mirrors: Mirrors) -> None:
     whole = json.loads(run(env, "test", "--family", "npm", "--site", FOUR, "--json").stdout)
     assert (whole["exit_code"], whole["status"]) == (69, "partial")
     assert whole["data"]["families"]["npm"]["chosen"] is None
+    both = json.loads(run(env, "test", "--site", FOUR, "--json").stdout)
+    assert [error["code"] for error in both["errors"]] == ["mirrors.no-site-answers"] * 2
 
 
 def test_test_of_what_is_not_there(env: dict[str, str]) -> None:

@@ -30,6 +30,7 @@ families:
 """
 GONE = """
 hosts: [gone.test]
+families: {pypi: {url: https://gone.test/simple}}
 retired: {en: nobody runs it, zh: 已无人维护}
 """
 

@@ -12,7 +12,7 @@ from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors.model import Family, Serving, Site
 from internlm_setup.mirrors.probe.ask import Heard, Query, ask
-from internlm_setup.mirrors.probe.questions import NEEDED_CHANNELS, Stamp, channel_looks, question
+from internlm_setup.mirrors.probe.questions import NEEDED_CHANNELS, Stamp, channel_looks, is_file, question
 from internlm_setup.mirrors.sites import channel_url
 
 AT_ONCE = 8
@@ -84,7 +84,9 @@ def channels_of(
 
     def look(name: str) -> bool | None:
         heard = _first_right(channel_looks(channel_url(serving, name), subdir), network, patience_s)
-        return False if heard.status in {404, 410} else True if heard.trouble is None else None
+        if heard.status in {404, 410}:
+            return False
+        return True if heard.trouble is None and is_file(heard) else None
 
     return dict(zip(names, each(look, names, AT_ONCE), strict=True))
 

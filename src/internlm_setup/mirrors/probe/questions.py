@@ -99,11 +99,16 @@ def _conda(serving: Serving, subdir: str) -> Question:
     names = [name for name in _LEAD_CHANNELS if name in serving.channels] or list(serving.channels) or ["conda-forge"]
     return Question(
         looks=channel_looks(channel_url(serving, names[0]), subdir),
-        is_right=lambda _: True,
+        is_right=is_file,
         what=Text(en="a conda channel", zh="conda 频道"),
         sample=lambda heard: heard.url,
         stamp=_modified,
     )
+
+
+def is_file(heard: Heard) -> bool:
+    """Tell a file from the page with which a portal answers everything."""
+    return not heard.headers.get("content-type", "").startswith("text/html")
 
 
 def channel_looks(url: str, subdir: str) -> tuple[Query, ...]:
@@ -141,7 +146,7 @@ def _huggingface(serving: Serving, _: str) -> Question:
     large = f"{serving.url}/{_LARGE_AT_HUB}"
     return Question(
         looks=(Query(large, "HEAD"),),
-        is_right=lambda _: True,
+        is_right=is_file,
         what=Text(en="a model hub", zh="模型库"),
         sample=lambda _: large,
         stamp=_unknown,

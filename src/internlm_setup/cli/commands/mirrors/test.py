@@ -10,6 +10,7 @@ import typer
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
+from internlm_setup.core.errors import SeveralErrors
 from internlm_setup.core.text import Text
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ def measure(
         reports.append(probe.measure(sites, one, world, current=current.id if current else None, fresh=True))
     session.output.result({"families": {report.family: _data(report) for report in reports}})
     _draw(session, reports)
-    for report in reports:
-        if report.chosen is None:
-            raise probe.none_of(report)
+    errors = [probe.none_of(report) for report in reports if report.chosen is None]
+    if errors:
+        raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
 
 
 def _words(typed: str) -> list[str]:
