@@ -130,4 +130,5 @@ def _mark(node: Any, way: tuple[str, ...], flags: dict[tuple[str, ...], str]) ->
         flat = [t for token in behind if token for t in (token if isinstance(token, list) else [token])]
         word = flat[0].value.strip().strip("!#") if flat else ""
         if word in {"final", "top", "bottom"}:
-            flags[(*way, name)] = word
+            key = (*way, name)
+            flags[key] = word
