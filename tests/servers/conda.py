@@ -20,12 +20,14 @@ from pathlib import Path
 VERSION = "24.7.1"
 _PACKAGES = ("conda-lock==4.0.3", "pluggy", "tqdm", "conda-package-handling", "pycosat", "archspec")
 _ADDRESSES = """
-import json
+import json, os, sys
 from conda.base.context import context, reset_context
 from conda.models.channel import Channel
-reset_context()
-urls = [url for name in context.channels for url in Channel(name).base_urls]
-print(json.dumps(list(dict.fromkeys(urls))))
+for home in sys.argv[1:]:
+    os.environ["HOME"] = home
+    reset_context()
+    urls = [url for name in context.channels for url in Channel(name).base_urls]
+    print(json.dumps(list(dict.fromkeys(urls))))
 """
 
 
@@ -53,9 +55,10 @@ class Conda:
         """Run one command and return what it printed."""
         return self._python(["-m", "conda", *words], env)
 
-    def addresses(self, env: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the channels' addresses in force, strongest first, by conda's own functions."""
-        return tuple(json.loads(self._python(["-c", _ADDRESSES], env)))
+    def addresses(self, homes: Sequence[Path], env: Mapping[str, str]) -> list[tuple[str, ...]]:
+        """Return the channels' addresses in force in each home, strongest first, by conda's own functions."""
+        lines = self._python(["-c", _ADDRESSES, *map(str, homes)], env).splitlines()
+        return [tuple(json.loads(line)) for line in lines]
 
     def _python(self, words: Sequence[str], env: Mapping[str, str]) -> str:
         own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.library), "CONDA_NUMBER_CHANNEL_NOTICES": "0"}

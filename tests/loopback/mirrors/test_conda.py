@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import pytest
 
-from condarcs import CONDARCS, WRITTEN
+from condarcs import CONDARCS
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors.edit import changed, yaml
 from internlm_setup.mirrors.model import Channel, Machine, Serving, Site, Wish
@@ -48,15 +48,9 @@ class Place:
 
     folder: Path
     conda: Conda
+    home: Path
+    root: Path
     env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "miniconda3"
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file of the place."""
@@ -82,7 +76,7 @@ class Place:
 
     def agreed(self) -> tuple[str, ...]:
         """Return the addresses in force; conda, our rules, and our reading of conda's answer must name the same."""
-        real = self.conda.addresses(self.variables())
+        (real,) = self.conda.addresses([self.home], self.variables())
         assert TARGET.effective(self.machine(), read).urls == real
         ask = TARGET.ask(self.machine())
         assert ask is not None
@@ -102,9 +96,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Conda:
 @pytest.fixture
 def place(tmp_path: Path, program: Conda) -> Place:
     """An empty home beside an installation."""
-    for name in ("home", "miniconda3"):
-        (tmp_path / name).mkdir()
-    return Place(tmp_path, program)
+    found = Place(tmp_path, program, tmp_path / "home", tmp_path / "miniconda3")
+    found.home.mkdir()
+    found.root.mkdir()
+    return found
 
 
 def test_version(place: Place) -> None:
@@ -179,10 +174,6 @@ def test_before_and_after(place: Place, start: str) -> None:
     written = place.write(wish(BASE)).read_bytes()
     assert place.agreed() == (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r", *behind)
     assert place.write(wish(BASE)).read_bytes() == written
-    assert place.conda.run(["config", "--validate"], place.variables()) == ""
-    channels = place.conda.run(["config", "--show", "custom_channels"], place.variables())
-    assert f"conda-forge: {BASE}/cloud\n" in channels
-    assert f"pytorch: {BASE}/cloud\n" in channels
 
 
 RULES: dict[str, tuple[dict[str, bytes], dict[str, str]]] = {
@@ -264,14 +255,25 @@ def test_rules_agree(place: Place, rule: str) -> None:
     assert place.agreed()
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if "variables" not in name])
-def test_corpus_is_read_alike(place: Place, name: str) -> None:
-    """What conda reads in a file of the corpus is what we read, before and after the write."""
-    place.put("home/.condarc", CONDARCS[name])
-    real = place.conda.addresses(place.variables())
-    assert TARGET.effective(place.machine(), read).urls == real
-    place.write(wish(BASE))
-    assert place.conda.addresses(place.variables()) == (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r")
+def test_named_channels(place: Place) -> None:
+    """A channel that is asked for by name comes from the site, and conda finds nothing to complain about."""
+    place.write(wish(BASE, ("pytorch", "conda-forge")))
+    assert place.agreed() == (f"{BASE}/cloud/pytorch", f"{BASE}/cloud/conda-forge")
+    assert place.conda.run(["config", "--validate"], place.variables()) == ""
+
+
+def test_corpus_is_read_alike(place: Place) -> None:
+    """What conda reads in every file of the corpus is what we read, before and after the write."""
+    homes = {name: place.folder / "homes" / str(number) for number, name in enumerate(CONDARCS)}
+    for name, home in homes.items():
+        place.put(str(home / ".condarc"), CONDARCS[name])
+    real = dict(zip(homes, place.conda.addresses(list(homes.values()), place.variables()), strict=True))
+    places = {name: replace(place, home=home) for name, home in homes.items()}
+    assert {name: TARGET.effective(there.machine(), read).urls for name, there in places.items()} == real
+    for there in places.values():
+        there.write(wish(BASE))
+    ours = (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r")
+    assert place.conda.addresses(list(homes.values()), place.variables()) == [ours] * len(homes)
 
 
 def install_words(place: Place, channel: str, package: str) -> list[str]:
@@ -281,7 +283,7 @@ def install_words(place: Place, channel: str, package: str) -> list[str]:
 
 
 @pytest.mark.parametrize("start", ["Miniconda", "Miniforge", "json", "tutorial, unindented"])
-def test_installs(place: Place, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installs(place: Place, start: str, tmp_path: Path) -> None:
     """Conda installs a package of `conda-forge` and one of `defaults` through the file that was written."""
     tree = tmp_path / "site"
     for channel, package in (("pkgs/main", "tinymain"), ("pkgs/r", "tinyr"), ("cloud/conda-forge", "tinyforge")):
