@@ -17,7 +17,7 @@ WRITTEN: dict[str, str] = {
     "marker-and-end": "---\n...\n",
     "braces": "{}\n",
     "channels-nothing": "channels:\n",
-    "everything-nothing": "channels:\nchannel_alias:\ncustom_channels:\ndefault_channels:\n",
+    "everything-nothing": "channels:\ncustom_channels:\ndefault_channels:\n",
     "custom-channels-nothing": "channels:\n  - defaults\nshow_channel_urls: true\ncustom_channels:\n",
     "custom-channels-tilde": "custom_channels: ~\nchannels: ~\n",
     "custom-channels-null-word": "custom_channels: null  # to do\nauto_activate_base: false\n",

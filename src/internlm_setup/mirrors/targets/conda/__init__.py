@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import cast
 
 from internlm_setup.core.text import Text
@@ -118,7 +119,7 @@ class Conda:
 
 
 def _in_order(said: Mapping[str, Mapping[str, object]], machine: Machine) -> list[merge.Source]:
-    """Return the sources that conda named, weakest first: it sorts them by name."""
+    """Return the sources that conda named, weakest first: it sorts them by name, and leaves out marks in comments."""
     places = search.places(machine)
     rank = {str(place): at for at, (place, _) in enumerate(places)}
     root = max(at for at, (_, scope) in enumerate(places) if scope == "system")  # whose folder only conda knows
@@ -127,9 +128,13 @@ def _in_order(said: Mapping[str, Mapping[str, object]], machine: Machine) -> lis
     for where in said.keys() - {"cmd_line", "envvars"}:
         at = rank.get(where, rank.get(str(path(where).parent), root))
         found.append((at, where, Layer("file", where, (), places[at][1])))
-    sources = [merge.Source(layer, merge.known(said[where])) for _, where, layer in sorted(found, key=lambda f: f[:2])]
-    variables = merge.Source(Layer("variable", "CONDA_CHANNELS"), merge.known(said.get("envvars", {})))
-    return [*sources, variables]
+    sources = []
+    for _, where, layer in sorted(found, key=lambda row: row[:2]):
+        source = merge.Source(layer, merge.known(said[where]))
+        with suppress(OSError, Unparseable):
+            source = replace(source, flags=merge.of_file(layer, Path(where).read_bytes()).flags)
+        sources.append(source)
+    return [*sources, merge.Source(Layer("variable", "CONDA_CHANNELS"), merge.known(said.get("envvars", {})))]
 
 
 TARGET = Conda()

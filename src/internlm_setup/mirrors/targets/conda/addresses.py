@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from string import Template
 from urllib.parse import urlsplit
 
-from internlm_setup.core.text import Text
+from internlm_setup.core.text import Text, without_password
 from internlm_setup.mirrors.model import Effective, Layer
 from internlm_setup.mirrors.targets.conda.merge import Source, merged_list, merged_value, names
 from internlm_setup.mirrors.targets.conda.words import MERGED
@@ -34,18 +34,17 @@ class Addresses:
     """
 
     def __init__(self, sources: Sequence[Source], env: Mapping[str, str], *, is_windows: bool) -> None:
-        self._sources = sources
         self._env = env
         alias = merged_value(sources, "channel_alias")
         self._alias: _Address = (self._filled(alias[0][0]).rstrip("/"), alias[0][1]) if alias else (_ALIAS, None)
         official = ["main", "r", "msys2"] if is_windows else ["main", "r"]
-        defaults: list[_Address] = [*merged_list(sources, "default_channels")]
-        defaults = defaults or [(f"{_OFFICIAL}/{name}", None) for name in official]
+        built_in: list[_Address] = [(f"{_OFFICIAL}/{name}", None) for name in official]
+        defaults = merged_list(sources, "default_channels")
         self._many: dict[str, list[_Address]] = {
-            name: [self._simple(item, layer) for item, layer in merged_list(sources, "custom_multichannels", name)]
+            name: [self._simple(*item) for item in merged_list(sources, "custom_multichannels", name) or ()]
             for name in names(sources, "custom_multichannels")
         }
-        self._many["defaults"] = [self._simple(item, layer) for item, layer in defaults]
+        self._many["defaults"] = [self._simple(*item) for item in (built_in if defaults is None else defaults)]
         self._many["local"] = []
         self._bases: dict[str, _Address] = {}
         for url, layer in (address for many in self._many.values() for address in many):
@@ -84,8 +83,8 @@ def effective(sources: Sequence[Source], env: Mapping[str, str], *, is_windows: 
     """Return what conda would ask, strongest first."""
     known = Addresses(sources, env, is_windows=is_windows)
     found: dict[str, Layer | None] = {}
-    channels: list[_Address] = [*merged_list(sources, "channels")]
-    for channel, layer in channels or [("defaults", None)]:
+    channels = merged_list(sources, "channels")
+    for channel, layer in [("defaults", None)] if channels is None else channels:
         for url, namer in known.of(channel):
             found.setdefault(url, namer or layer)
     overruled = [layer for _, layer in merged_value(sources, "channel_alias")[1:]]
@@ -98,9 +97,9 @@ def _added(sources: Sequence[Source]) -> list[Text]:
     """Return a note for every layer whose items a stronger one could not keep out."""
     notes = []
     for setting in ("channels", "default_channels"):
-        items = merged_list(sources, setting)
+        items = merged_list(sources, setting) or []
         for layer in dict.fromkeys(layer for _, layer in items[1:] if layer != items[0][1]):
-            what = ", ".join(f"`{item}`" for item, whose in items if whose == layer)
+            what = ", ".join(f"`{without_password(item)}`" for item, whose in items if whose == layer)
             notes.append(MERGED.fill(where=layer.where, what=what, setting=setting))
     return notes
 

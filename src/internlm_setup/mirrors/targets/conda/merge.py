@@ -78,9 +78,11 @@ def known(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def merged_list(sources: Sequence[Source], *key: str) -> list[tuple[str, Layer]]:
-    """Return the items of a list in force, strongest first, and who said each first; empty where nobody did."""
+def merged_list(sources: Sequence[Source], *key: str) -> list[tuple[str, Layer]] | None:
+    """Return the items of a list in force, strongest first, and who said each first; None where there is no list."""
     said = _until_final([source for source in sources if isinstance(_get(source, key), list)], key[0])
+    if not said:
+        return None
     rows: list[tuple[str, str | None, Layer]] = []
     for source in reversed(said):
         rows += [(item, source.flags.get((*key, item)), source.at(*key)) for item in _get(source, key)]
