@@ -152,7 +152,7 @@ def test_what_wins(
     tool: str, env: dict[str, str], files: dict[str, str], url: str | None, where: str | None, overruled: list[str]
 ) -> None:
     """The tool's own order decides, and what loses is named."""
-    found = targets.get(tool).effective(machine("linux", **env), disk(files))
+    found = targets.get(tool).effective(machine("linux", {}, **env), disk(files))
     assert found.urls == ((url,) if url else ())
     assert (found.decided_by.where if found.decided_by else None) == where
     assert [layer.where for layer in found.overruled] == overruled
@@ -173,7 +173,7 @@ def test_what_wins(
 )
 def test_notes(tool: str, env: dict[str, str], files: dict[str, str], said: str) -> None:
     """What turns files off, what is merged, and what cannot be read is said."""
-    (note,) = targets.get(tool).effective(machine("linux", **env), disk(files)).notes
+    (note,) = targets.get(tool).effective(machine("linux", {}, **env), disk(files)).notes
     assert said in note.en
     assert note.zh
 
