@@ -76,7 +76,7 @@ _BODIES = {
         f"< => \n{_ENTRY}>"
     ),
     "cache keys with tables inside": (
-        'cache-keys = [{ file = "pyproject.toml" }, { git = { commit = true, tags = ["a", "b"] } }]\n'
+        'cache-keys = [{ file = "pyproject.toml" }, { git = { commit = true, tags = true } }]\n'
         f'< => {_PYTHON}>\n[[index]]\nurl = "<https://old.test/simple => @p@>"\ndefault = true\n'
     ),
     "numbers and dates": (

@@ -207,7 +207,10 @@ def _weighed(
 
 
 def _read_debug(stdout: str) -> Effective:
-    """Read what `pip config debug` says: the variables, then each kind of file with all its values."""
+    """Read what `pip config debug` says: the variables, then each kind of file with all its values.
+
+    It does not say which of two files of a kind a value is from; the stronger one is named.
+    """
     variables: dict[str, str] = {}
     files: dict[str, list[_File]] = {kind: [] for kind in _SCOPES}
     kind = ""
@@ -222,6 +225,6 @@ def _read_debug(stdout: str) -> Effective:
             files[kind].insert(0, _File(said[1], _SCOPES[kind], values))
         elif said := re.fullmatch(r"    ([\w-]+)\.([^\s:]+): (.*)", line):
             values[said[1], said[2]] = said[3]
-    if not files["user"]:
+    if not files["global"]:
         raise ValueError(stdout)
     return _weighed(variables, [file for group in files.values() for file in group], (), "pip")

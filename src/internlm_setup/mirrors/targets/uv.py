@@ -31,7 +31,7 @@ from internlm_setup.mirrors.model import (
 
 _DEFAULT = ("index", "default", "url")
 _PYTHON = ("python-install-mirror",)
-_OLD = (("pip", "index-url"), ("index-url",))  # what a default index wins over, strongest first
+_OLD = (("pip", "index-url"), ("index-url",))
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _OFF = Text(en="`UV_NO_CONFIG` turns every uv configuration file off", zh="`UV_NO_CONFIG` 使 uv 的所有配置文件都不生效")
 _ONLY = Text(en="`UV_CONFIG_FILE` names the only file that uv reads", zh="`UV_CONFIG_FILE` 指定了 uv 唯一读取的文件")
@@ -85,9 +85,9 @@ class Uv:
         found = [(Layer("variable", name), machine.env[name]) for name in _VARIABLES if machine.env.get(name)]
         files = _loaded(machine, read, notes)
         layers = [(path, scope, keys_in(path, toml, read, notes)) for path, scope in files]
-        for keys in ((_DEFAULT,), _OLD):
+        for key in (_DEFAULT, *_OLD):  # each of all files before the next one
             for path, scope, values in layers:
-                found += [(Layer("file", str(path), key, scope), str(values[key])) for key in keys if key in values]
+                found += [(Layer("file", str(path), key, scope), str(values[key]))] if key in values else []
         return Effective.of(found, notes)
 
     def ask(self, machine: Machine) -> Ask | None:
