@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from internlm_setup.mirrors.edit import aptlist, deb822
 
 WORDS = (
-    *("deb", "deb-src", "[arch=amd64]", "[ arch=amd64 lang=en ]", "[#]", "[", '"', "#", "a#b"),
+    *("deb", "deb-src", "[arch=amd64]", "[ arch=amd64 lang=en ]", "[#]", "#", "a#b"),
     *("http://a/debian", '"http://b/debian"', "http://c/%64ebian/", "sid", "./", "main", "x/updates"),
 )
 FIELDS = (
