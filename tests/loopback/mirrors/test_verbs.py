@@ -66,7 +66,7 @@ def test_a_bad_site_file(env: dict[str, str], own_home: Path) -> None:
 
 
 def test_test(env: dict[str, str], mirrors: Mirrors) -> None:
-    """A table with a verdict on each, and how to use the best."""
+    """A table with a verdict on each, and which is best."""
     mirrors["far"].redirect(mirrors["near"].url)
     mirrors["old"].age_s = 6 * 86400
     mirrors["late"].refuse(403)
@@ -79,7 +79,7 @@ def test_test(env: dict[str, str], mirrors: Mirrors) -> None:
     assert f"sent on to {mirrors['near'].url.removeprefix('http://')}" in lines["far"]
     assert "its copy is behind: 6 d" in lines["old"]
     assert "it refuses this network (403)" in lines["late"]
-    assert "use it with `internlm-setup mirrors --site " in done.stderr
+    assert f"\npypi: {done.stdout.splitlines()[1].split()[1]}" in done.stderr
 
 
 def test_test_as_data(env: dict[str, str], mirrors: Mirrors) -> None:

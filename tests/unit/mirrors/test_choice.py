@@ -46,6 +46,12 @@ def test_the_fastest_wins() -> None:
     assert why[3] == "it does not have this (404)"
 
 
+def test_as_good_as_the_best() -> None:
+    """Nobody is told of 1.0 times."""
+    report = judged(site("a", rate=9 * MIB), site("b", rate=8.9 * MIB))
+    assert report.rows[1].why.en == "about as good as the best"
+
+
 def test_latency_counts() -> None:
     """Many small files make a far site slow however fast its line is."""
     assert judged(site("far", 20.0, 90 * MIB), site("near", 0.01, 10 * MIB)).chosen == "near"

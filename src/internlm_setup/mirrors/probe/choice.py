@@ -26,6 +26,7 @@ _GOOD = Text(
     en="takes {times:.1f} times as long for an installation as large as PyTorch's",
     zh="安装 PyTorch 这样大的包所需时间是最佳站点的 {times:.1f} 倍",
 )
+_ALIKE = Text(en="about as good as the best", zh="与最佳站点相差无几")
 _SLIGHTLY = Text(en="better than the one in use, but not by 25 %", zh="比正在使用的站点好，但不到 25 %")
 _NO_RATE = Text(en="its download failed", zh="试下载失败")
 _OTHERS = Text(en="not measured: {count} others answer sooner", zh="未测速：有 {count} 个站点应答更快")
@@ -136,7 +137,7 @@ def _row(
         verdict, why = "unmeasured", _OTHERS.fill(count=len(timed))
     else:
         times = _time_s(each) / _time_s(best)
-        verdict, why = "good", _SLIGHTLY if times < 1 else _GOOD.fill(times=times)
+        why = _SLIGHTLY if times < 1 else _ALIKE if times < 1.05 else _GOOD.fill(times=times)
     return Row(each, lag, verdict, why)
 
 

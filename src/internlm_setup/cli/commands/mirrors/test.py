@@ -35,9 +35,10 @@ _VERDICTS = {
     "unusable": Text(en="no", zh="不可用"),
 }
 _CHOOSE = Text(
-    en="{family}: {site}; use it with `internlm-setup mirrors --site {site}`",
-    zh="{family}：{site}；使用它：`internlm-setup mirrors --site {site}`",
+    en="{family}: {site}; use it with `internlm-setup mirrors --site {site} --tool {tool}`",
+    zh="{family}：{site}；使用它：`internlm-setup mirrors --site {site} --tool {tool}`",
 )
+_BEST = Text(en="{family}: {site}", zh="{family}：{site}")
 _KEEP = Text(en="{family}: keep {site}", zh="{family}：保留 {site}")
 
 
@@ -152,8 +153,17 @@ def _draw(session: Session, reports: list[Report]) -> None:
     session.output.table(columns, [_cells(report, row, session) for report in reports for row in report.rows])
     for report in reports:
         if report.chosen is not None:
-            line = _KEEP if report.rows[0].verdict == "kept" else _CHOOSE
-            session.output.talk(line.fill(family=report.family, site=report.chosen))
+            tool = _writer(report.family)
+            line = _KEEP if report.rows[0].verdict == "kept" else _CHOOSE if tool else _BEST
+            session.output.talk(line.fill(family=report.family, site=report.chosen, tool=tool))
+
+
+def _writer(family: Family) -> str | None:
+    """Return the tool that people mean by a family, or None where none that is written reads it first."""
+    from internlm_setup.mirrors import targets
+
+    found = [tool for tool in targets.known().values() if tool.families[:1] == (family,) and tool.scopes]
+    return min(found, key=lambda tool: (not tool.always, tool.id)).id if found else None
 
 
 def _cells(report: Report, row: Row, session: Session) -> tuple[object, ...]:
