@@ -147,7 +147,7 @@ def test_an_edited_file_is_reverted_key_by_key(journal: Journal, home: Path) -> 
 
 
 def test_a_newer_change_of_the_same_file_is_kept(journal: Journal, home: Path) -> None:
-    """Taking back the older of two is done by key, even where the bytes happen to be those of the older one."""
+    """Taking back the older of two is done by key; a file that was not there before goes with its last key."""
     file = home / "pip.conf"
     write(journal, change(file, b"a = 1\n", "a"))
     write(journal, change(file, b"a = 1\nb = 1\n", "b"))
@@ -157,6 +157,14 @@ def test_a_newer_change_of_the_same_file_is_kept(journal: Journal, home: Path) -
     assert file.read_bytes() == b"b = 1\n"
     assert journal.undo("2", lines_of) == [Undone(file, "keys", (("b",),))]
     assert tree(home) == {}  # it was not there before, and nothing is left of it
+
+
+def test_a_newer_change_that_led_back(journal: Journal, home: Path) -> None:
+    """Even where the bytes happen to be those of the older change, it is not alone with the file any more."""
+    file = home / "pip.conf"
+    for data in (b"a = 1\n", b"a = 1\nb = 1\n", b"a = 1\n"):
+        write(journal, change(file, data, "a", "b"))
+    assert journal.undo("1", lines_of) == [Undone(file, "keys", (("a",),), newer="3")]
 
 
 def test_a_key_that_cannot_go_back_alone_is_left(journal: Journal, home: Path) -> None:
