@@ -43,14 +43,6 @@ class Conda:
     python: Path
     library: Path
 
-    def program(self, folder: Path) -> Path:
-        """Write a `bin/conda` into a folder, as an installation has one, and return it."""
-        script = folder / "bin" / "conda"
-        script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text(f'#!/bin/sh\nPYTHONPATH={self.library} exec {self.python} -m conda "$@"\n')
-        script.chmod(0o755)
-        return script
-
     def run(self, words: Sequence[str], env: Mapping[str, str]) -> str:
         """Run one command and return what it printed."""
         return self._python(["-m", "conda", *words], env)
@@ -69,17 +61,21 @@ class Conda:
         return done.stdout
 
 
+def there(folder: Path) -> Conda:
+    """Return the program that was installed into a folder."""
+    return Conda(folder / "venv" / "bin" / "python", folder / "library")
+
+
 def install(folder: Path) -> Conda:
     """Make an environment with conda-lock and lay conda out of it bare."""
     venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    pip = [str(python), "-m", "pip", "install", "--quiet", *_PACKAGES]
+    pip = [str(there(folder).python), "-m", "pip", "install", "--quiet", *_PACKAGES]
     subprocess.run(pip, env=env, check=True, capture_output=True)
     inside = folder / "venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     (folder / "library").mkdir()
     (folder / "library" / "conda").symlink_to(inside / "conda_lock" / "_vendor" / "conda")
-    return Conda(python, folder / "library")
+    return there(folder)
 
 
 def make_channel(folder: Path, package: str) -> None:
