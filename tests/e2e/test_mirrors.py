@@ -19,6 +19,7 @@ from internlm_setup.mirrors import borrow
 from internlm_setup.mirrors.errors import ExternallyManaged, NoPip
 from internlm_setup.mirrors.world import SITES_VARIABLE, make_world
 from internlm_setup.playground.mirror import Mirrors
+from servers import namespace
 from servers.machine import Machine
 from servers.shelf import shelf
 
@@ -175,6 +176,29 @@ def test_gpu(machine: Machine) -> None:
     assert written.splitlines()[:3] == ["channels:", "  - conda-forge", "  - nvidia"]
     assert "  nvidia: http://127.0.0.1:" in written
     assert "pip install torch" in done.err
+
+
+def test_auto_measures_and_says_why(machine: Machine, sites: tuple[Mirrors, Path]) -> None:
+    """The choice of each family, in a line with the reason."""
+    done = machine.run("mirrors", "--site", "auto", "--json")
+    chosen = data(done.out)["sites"]
+    assert isinstance(chosen, dict)
+    assert (done.code, set(chosen)) == (0, {"pip", "conda"})
+    assert "measuring the sites for pypi" in done.err
+    said = [line for line in done.err.splitlines() if line.startswith(f"pip: {chosen['pip']}: ")]
+    assert len(said) == 1
+
+
+def test_auto_with_nobody_there_changes_nothing(machine: Machine) -> None:
+    """It says so, and names what works without measuring."""
+    machine.variables = {"PATH": machine.env["PATH"]}
+    lacks = namespace.missing()
+    if lacks:
+        pytest.skip(lacks)
+    done = machine.run("mirrors", "--site", "auto", prefix=namespace.without_network(machine.root / "net"))
+    assert (done.code, files(machine)) == (69, {})
+    assert "nothing was changed" in done.err
+    assert "`internlm-setup mirrors --profile tutorial`" in done.err
 
 
 # Refused

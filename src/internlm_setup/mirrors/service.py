@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -21,6 +21,8 @@ from internlm_setup.mirrors.world import World, content, read
 
 CHANNEL_PATIENCE_S = 0.6
 
+_MEASURING = Text(en="measuring the sites for {family}", zh="正在测量 {family} 的各站点")
+_CHOSEN = Text(en="{site}: {why}", zh="{site}：{why}")
 _NOT_PROBED = Text(
     en="not probed: {names}; the catalogue of {day} says that {site} has them",
     zh="未探测：{names}；{day} 的目录显示 {site} 提供这些频道",
@@ -56,8 +58,8 @@ class Request:
     security: bool = False
 
 
-def plan(request: Request, world: World) -> Plan:
-    """Look at the machine and say what would be written; nothing is.
+def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
+    """Look at the machine and say what would be written; nothing is. `tell` hears of what takes long.
 
     Raises:
         UnknownSite, UnknownTool, UnknownProfile: With what is close to it.
@@ -69,7 +71,7 @@ def plan(request: Request, world: World) -> Plan:
     site = None if request.site in {None, "auto"} else world.sites.get(str(request.site))
     chosen = _chosen(request, profile, site)
     present = [t for t in chosen if request.tools or t.always or t.program in world.machine.programs or not t.scopes]
-    choose = _Choice(profile, site, world, present)
+    choose = _Choice(profile, site, world, present, tell)
     steps: list[Step] = []
     skips: list[Skip] = []
     errors: list[SetupError] = []
@@ -104,13 +106,23 @@ def _chosen(request: Request, profile: Profile, site: Site | None) -> list[Targe
 class _Choice:
     """Which site each family is led to."""
 
-    def __init__(self, profile: Profile, site: Site | None, world: World, present: Sequence[Target]) -> None:
+    def __init__(
+        self, profile: Profile, site: Site | None, world: World, present: Sequence[Target], tell: Callable[[Text], None]
+    ) -> None:
         self.profile, self._site, self._world = profile, site, world
-        self._measured: dict[Family, Site] = {}
+        self._measured: dict[Family, tuple[Site, Text]] = {}
         if site is None and profile.measured:
-            wanted = [f for f in dict.fromkeys(t.families[0] for t in present) if f in probe.MEASURED]
-            used = {family: targets.in_use(family, world, present) for family in wanted}
-            self._measured = probe.best(wanted, world, {family: site.id for family, site in used.items() if site})
+            for family in dict.fromkeys(t.families[0] for t in present):
+                if world.sites.having(family):
+                    tell(_MEASURING.fill(family=family))
+                    self._measured[family] = probe.best(family, world, targets.in_use(family, world, present))
+
+    def notes(self, family: Family) -> tuple[Text, ...]:
+        """Return why the site of a family was chosen, where it was measured."""
+        if family not in self._measured:
+            return ()
+        site, why = self._measured[family]
+        return (_CHOSEN.fill(site=site.id, why=why),)
 
     def site(self, family: Family) -> Site | None:
         """Return it; None for a family that nobody serves.
@@ -119,7 +131,7 @@ class _Choice:
             SiteLacks: The one that was named does not serve the family.
         """
         usual = profiles.USUAL.get(family, "")
-        site = self._site or self._measured.get(family)
+        site = self._measured[family][0] if family in self._measured else self._site
         if site is None:
             living = self._world.sites.having(family)
             return next((s for s in living if s.id == usual), living[0] if living else None)
@@ -134,10 +146,11 @@ def _step(target: Target, choose: _Choice, request: Request, world: World) -> St
     before = target.effective(world.machine, read)
     if site is None:
         return Step(target, None, None, (), installed, before, (target.about,))
-    notes: tuple[Text, ...] = ()
+    notes = choose.notes(target.families[0])
     wish = Wish(site, security=request.security)
     if target.families[0] == "conda":
-        wish, notes = _conda(choose.profile, site, world)
+        wish, seen = _conda(choose.profile, site, world)
+        notes += seen
     changes = wished(target, wish, scope, world.machine, _read_strictly) if scope else ()
     return Step(target, wish, scope, changes, installed, before, notes, tuple(target.advice(wish, world.machine)))
 

@@ -255,8 +255,9 @@ def test_the_best_of_each_family(mirrors: Mirrors, world: World) -> None:
     mirrors["near"].refuse(503, "*/simple/*")
     for site in mirrors:
         site.bytes_per_s = 20 * MIB
-    found = probe.best(["pypi", "conda"], alone, {"pypi": "old", "conda": "late"})
-    assert {family: site.id for family, site in found.items()} == {"pypi": "old", "conda": "late"}
+    used = {"pypi": "old", "conda": "late"}
+    found = {family: probe.best(family, alone, alone.sites.get(site)) for family, site in used.items()}
+    assert {family: site.id for family, (site, _) in found.items()} == used
 
 
 def test_nobody_can_be_used(mirrors: Mirrors, world: World) -> None:
@@ -264,14 +265,14 @@ def test_nobody_can_be_used(mirrors: Mirrors, world: World) -> None:
     alone = replace(world, sites=replace(world.sites, by_id={site.id: site for site in four(world)}))
     mirrors.close()
     with pytest.raises(NoSiteAnswers) as caught:
-        probe.best(["npm"], alone)
+        probe.best("npm", alone)
     assert caught.value.exit_code == ExitCode.UNAVAILABLE
     assert "none of the 4 mirror sites for npm" in caught.value.message()
     assert "nothing was changed" in caught.value.message()
     assert "internlm-setup mirrors --profile tutorial" in str(caught.value.next_step())
     nobody = replace(world, sites=replace(world.sites, by_id={}))
     with pytest.raises(NoSiteAnswers, match="there is none"):
-        probe.best(["npm"], nobody)
+        probe.best("npm", nobody)
 
 
 def test_whom_to_ask(world: World) -> None:

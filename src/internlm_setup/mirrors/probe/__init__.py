@@ -19,11 +19,10 @@ from internlm_setup.mirrors.probe.freshness import lags
 from internlm_setup.mirrors.probe.health import Observation, channels_of, look_at
 from internlm_setup.mirrors.probe.questions import NEEDED_CHANNELS
 from internlm_setup.mirrors.probe.throughput import rate
-from internlm_setup.mirrors.sites import FAMILIES, Sites
+from internlm_setup.mirrors.sites import Sites
 from internlm_setup.mirrors.world import World
 
 __all__ = [
-    "MEASURED",
     "Report",
     "Row",
     "answers",
@@ -35,8 +34,6 @@ __all__ = [
     "said_lag",
     "said_rate",
 ]
-
-MEASURED: tuple[Family, ...] = FAMILIES
 
 
 def answers(url: str, network: Network, patience_s: float) -> Text | None:
@@ -99,19 +96,16 @@ def _tells(seen: Sequence[Observation], current: str | None) -> bool:
     return all(each.rate_bytes_per_s or each.trouble for each in seen if each.site == current)
 
 
-def best(families: Sequence[Family], world: World, current: Mapping[Family, str] | None = None) -> dict[Family, Site]:
-    """Choose a site for each family; `current` has the ids of those in use.
+def best(family: Family, world: World, current: Site | None = None) -> tuple[Site, Text]:
+    """Choose a site for a family, and say why; `current` is the one in use.
 
     Raises:
-        NoSiteAnswers: For some family no site can be used; nothing was changed.
+        NoSiteAnswers: No site can be used; nothing was changed.
     """
-    chosen = {}
-    for family in families:
-        report = measure(candidates(world.sites, family), family, world, current=(current or {}).get(family))
-        if report.chosen is None:
-            raise none_of(report)
-        chosen[family] = world.sites.get(report.chosen)
-    return chosen
+    report = measure(candidates(world.sites, family), family, world, current=current.id if current else None)
+    if report.chosen is None:
+        raise none_of(report)
+    return world.sites.get(report.chosen), report.rows[0].why
 
 
 def none_of(report: Report) -> NoSiteAnswers:

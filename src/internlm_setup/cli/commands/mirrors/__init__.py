@@ -106,7 +106,7 @@ def mirrors(
         raise WrongCommandLine(_BOTH.fill(site=site), "internlm-setup mirrors")
     world = make_world(session.env, session.home, Path.cwd(), session.paths)
     request = service.Request(site, profile, parse_tools(tool), parse_scope(scope), security)
-    planned = service.plan(request, world)
+    planned = service.plan(request, world, session.output.talk)
     record = None if dry_run else service.write(planned.changes, world)
     session.output.result(
         {

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import cast
 
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors.edit import Unparseable, yaml
@@ -23,6 +22,7 @@ from internlm_setup.mirrors.model import (
     Reads,
     Scope,
     Syntax,
+    Target,
     Value,
     Wish,
 )
@@ -52,7 +52,7 @@ class Conda:
     def syntax(self, path: PurePath) -> Syntax:
         """Return YAML."""
         del path
-        return cast("Syntax", yaml)
+        return yaml
 
     def edits(self, before: Mapping[Key, object], wish: Wish, machine: Machine) -> Sequence[Edit]:
         """See `Target.edits`: conda puts a channel's name behind its base, mamba wants the full address."""
@@ -137,4 +137,4 @@ def _in_order(said: Mapping[str, Mapping[str, object]], machine: Machine) -> lis
     return [*sources, merge.Source(Layer("variable", "CONDA_CHANNELS"), merge.known(said.get("envvars", {})))]
 
 
-TARGET = Conda()
+TARGET: Target = Conda()

@@ -21,8 +21,8 @@ ABOUT = Text(
     ),
 )
 REFRESH = Text(
-    en="conda keeps lists of packages of the old addresses: `conda clean -i` drops them",
-    zh="conda 缓存了旧地址的软件包索引：用 `conda clean -i` 清除",
+    en="lists of packages of the old addresses stay in a cache: `conda clean -i` drops them",
+    zh="旧地址的软件包索引仍在缓存中：用 `conda clean -i` 清除",
 )
 ABSENT = Text(
     en="not installed here; conda, mamba or micromamba will read `{path}` as soon as one is",
