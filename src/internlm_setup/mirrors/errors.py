@@ -251,10 +251,12 @@ class ArchiveMissing(NotFoundError):
 
     code = "mirrors.archive-missing"
     text = Text(
-        en="{site} has no `{archive}` archive; nothing was written", zh="{site} 没有 `{archive}` 软件源；未写入任何内容"
+        en="`{site}` has no `{archive}` archive; nothing was written",
+        zh="`{site}` 没有 `{archive}` 软件源；未写入任何内容",
     )
     hint = Text(
-        en="choose another site: `internlm-setup mirrors list`", zh="请选择其他站点：`internlm-setup mirrors list`"
+        en="see who has: `internlm-setup mirrors list --family apt`",
+        zh="查看哪些站点有：`internlm-setup mirrors list --family apt`",
     )
     site: str
     archive: str

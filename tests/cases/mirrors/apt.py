@@ -162,7 +162,7 @@ CASES = [
     ),
     Case(
         "one-of-two.sources",
-        "Types: deb deb-src\nURIs: file:/srv/debian <http://@deb@/debian => @m@/debian>\nSuites: bookworm\nComponents: main\n",
+        "Types: deb deb-src\nURIs: file:/srv/debian/ <http://@deb@/debian => @m@/debian>\nSuites: bookworm\nComponents: main\n",
     ),
     # deb822 that is nobody's business
     Case("pinned-to-a-day.sources", "Types: deb\nURIs: http://snapshot.example/archive/debian/20250520T000000Z\n"

@@ -111,8 +111,8 @@ class Apt:
             for uri, archive in zip(entry.uris, archives, strict=True):
                 if archive and archive not in serving.paths:
                     raise ArchiveMissing(wish.site.id, archive)
-                to = f"{serving.url}/{serving.paths[archive]}" if archive else uri
-                uris[_moved(uri, to, can_check=can_check)] = None
+                to = f"{serving.url}/{serving.paths[archive]}" if archive else ""
+                uris[_moved(uri, to, can_check=can_check) if to else uri] = None
             if tuple(uris) != entry.uris:
                 edits.append(Edit(entry.key, " ".join(uris)))
         return edits
