@@ -182,9 +182,9 @@ def install(folder: Path) -> str:
     if (folder / "node_modules").is_dir():
         return ""
     commands = [
-        [sys.executable, "-m", "venv", folder],
-        [folder / "bin" / "pip", "install", "-q", "--upgrade", *FROM_PIP],
-        ["npm", "install", "--silent", "--prefix", folder, "nrm"],
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(folder / "bin" / "pip"), "install", "-q", "--upgrade", *FROM_PIP],
+        ["npm", "install", "--silent", "--prefix", str(folder), "nrm"],
     ]
     for command in commands:
         if shutil.which(command[0]) is None:
@@ -245,7 +245,7 @@ def lines(data: bytes) -> list[bytes]:
 
 def versions(programs: Programs) -> str:
     """Say which versions were run."""
-    listed = [programs.folder / "bin" / "pip", "list", "--format", "freeze", "--disable-pip-version-check"]
+    listed = [str(programs.folder / "bin" / "pip"), "list", "--format", "freeze", "--disable-pip-version-check"]
     found = subprocess.run(listed, capture_output=True, encoding="utf-8", check=True).stdout.split()
     names = [line.replace("==", " ") for line in found if line.split("==")[0] in FROM_PIP]
     npm = subprocess.run(["npm", "--version"], capture_output=True, encoding="utf-8", check=True).stdout.strip()
