@@ -68,7 +68,7 @@ class Programs:
             env = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PDM_CHECK_UPDATE": "0"}
             none = subprocess.DEVNULL
             subprocess.run(
-                [found, *command[1:]], env=env, stdin=none, stdout=none, stderr=none, timeout=60, check=False
+                [found, *command[1:]], cwd=home, env=env, stdin=none, stdout=none, stderr=none, timeout=60, check=False
             )
 
         return edit
