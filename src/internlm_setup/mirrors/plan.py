@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +104,12 @@ def change(target: Target, path: Path, before: bytes | None, edits: Sequence[Edi
         raise FileUnparseable(str(path), error.line, error.reason) from error
     except TouchesMore as error:
         raise WouldChangeMore(str(path), ".".join(error.key)) from error
-    differ = tuple((key, was.get(key), now.get(key)) for key in {**was, **now} if was.get(key) != now.get(key))
-    return Change(target.id, path, before, after or before, differ)
+    return Change(target.id, path, before, after or before, difference(was, now))
+
+
+def difference(was: Mapping[Key, object], now: Mapping[Key, object]) -> tuple[tuple[Key, object, object], ...]:
+    """Return the keys that differ, for `Change.edits`."""
+    return tuple((key, was.get(key), now.get(key)) for key in {**was, **now} if was.get(key) != now.get(key))
 
 
 def wished(target: Target, wish: Wish, scope: Scope, machine: Machine, read: Reads) -> tuple[Change, ...]:

@@ -110,7 +110,8 @@ def reach(planned: Plan, world: World) -> list[Reach]:
             return None if url is None else probe.answers(url, world.network, SITE_PATIENCE_S)
 
         present = step.before.urls[0] if step.before.urls else built_in(step.target.id, world)
-        silence, silent_before = each(knock, [_front(step.target, wish), present], 2)
+        led_to = wish.channels[0].url if wish.channels else wish.site.families[step.target.families[0]].url
+        silence, silent_before = each(knock, [front(step.target, led_to), present], 2)
         stranded = silence is not None and present is not None and silent_before is None
         return Reach(step.target.id, wish.site.id, silence, stranded)
 
@@ -133,12 +134,10 @@ def _leads_to(wish: Wish, url: str) -> bool:
     return any(f"{url}/".startswith(f"{base}/") for base in wished)
 
 
-def _front(target: Target, wish: Wish) -> str:
-    """Return an address of the site that a tool will ask for sooner or later."""
-    if wish.channels:
-        return f"{wish.channels[0].url}/noarch/repodata.json.zst"
-    family = target.families[0]
-    return wish.site.families[family].url + ("/pip/" if family == "pypi" else "/")
+def front(target: Target, url: str) -> str:
+    """Return what a tool that is led to an address will ask for sooner or later."""
+    ends = {"conda": "/noarch/repodata.json.zst", "pypi": "/pip/"}
+    return url.rstrip("/") + ends.get(target.families[0], "/")
 
 
 def said(command: Sequence[str], world: World, patience_s: float) -> str | None:
