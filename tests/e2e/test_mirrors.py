@@ -157,8 +157,13 @@ def test_a_site_for_what_it_serves(machine: Machine) -> None:
 
 
 def test_a_site_without_either_is_for_its_own_tools(machine: Machine) -> None:
-    done = machine.run("mirrors", "--site", "npmmirror", "--tool", "npm")
-    assert (done.code, set(files(machine))) == (0, {".npmrc"})
+    """What is not installed is named; with `--tool` it is written; advice needs no file."""
+    done = machine.run("mirrors", "--site", "npmmirror")
+    assert (done.code, files(machine)) == (0, {})
+    assert "skipped, not installed: npm" in done.err
+    machine.run("mirrors", "--site", "npmmirror", "--tool", "npm")
+    assert set(files(machine)) == {".npmrc"}
+    assert "export HF_ENDPOINT=" in machine.run("mirrors", "--site", "hf-mirror").err
 
 
 def test_conda_forge_only(machine: Machine) -> None:
@@ -176,6 +181,7 @@ def test_gpu(machine: Machine) -> None:
     assert written.splitlines()[:3] == ["channels:", "  - conda-forge", "  - nvidia"]
     assert "  nvidia: http://127.0.0.1:" in written
     assert "pip install torch" in done.err
+    assert "pip install torch" in machine.run("mirrors", "--profile", "gpu", "--site", "ustc", "--dry-run").err
 
 
 def test_auto_measures_and_says_why(machine: Machine, sites: tuple[Mirrors, Path]) -> None:
@@ -211,6 +217,7 @@ def test_auto_with_nobody_there_changes_nothing(machine: Machine) -> None:
         (("--tool", "pipp"), 66, "did you mean `pip`"),
         (("--profile", "tutorail"), 66, "did you mean `tutorial`"),
         (("--site", "cernet", "--tool", "conda"), 66, "these do:"),
+        (("--site", "douban"), 66, "these do:"),
         (("--scope", "venv"), 66, "no virtual environment is active"),
         (("--scope", "all"), 2, "`--scope` takes user, venv or system"),
         (("--site", "tuna", "--profile", "auto"), 2, "leave `--site tuna` or the profile out"),

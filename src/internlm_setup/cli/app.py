@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from internlm_setup.cli.errors import WrongCommandLine, usage_problem
 from internlm_setup.cli.help import new_app
 from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
+from internlm_setup.core import registry
 from internlm_setup.core.errors import ExitCode
 from internlm_setup.core.text import Text
 
@@ -33,13 +33,13 @@ _EXAMPLES = (
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
-def build() -> Any:
-    """Import the commands and return the root, in the language chosen before."""
+def build(word: str = "") -> Any:
+    """Return the root in the language chosen before: with the command that `word` is, or with all of them."""
     app = new_app(_SAYS, _EXAMPLES, completion=True)
     app.callback()(_root)
-    for module in pkgutil.iter_modules(commands.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
+    asked = registry.module(commands.__name__, word)
+    for name in [asked] if asked else registry.modules(commands.__name__):
+        importlib.import_module(name).register(app)
     return typer.main.get_command(app)
 
 
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
     """
     # Not Typer's own `main`: it prints errors, and gives signals and closed pipes other codes.
     try:
-        with build().make_context(PROGRAM, list(arguments), obj=session) as context:
+        with build(arguments[0] if arguments else "").make_context(PROGRAM, list(arguments), obj=session) as context:
             context.command.invoke(context)
     except typer.Exit as exit_:
         return exit_.exit_code

@@ -32,22 +32,22 @@ _FILES_KEPT = 3
 
 _SECRETS = (
     # A header, also as a dict's repr: name, separator, then all up to a quote or the line's end.
-    re.compile(r"""(?i)((?:proxy-)?authorization['"]?\s*[:=]\s*['"]?)[^'"\r\n]+"""),
-    re.compile(r"""(?i)(m_session_id['"]?\s*[:=]\s*['"]?)[^\s'";,&]+"""),
-    re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]+"),
-    re.compile(r"(\bhf_)[A-Za-z0-9_-]{4,}"),
-    re.compile(r"(\bms-)[0-9a-fA-F]{8}-[0-9a-fA-F-]{8,}"),
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"),
+    r"""(?i)((?:proxy-)?authorization['"]?\s*[:=]\s*['"]?)[^'"\r\n]+""",
+    r"""(?i)(m_session_id['"]?\s*[:=]\s*['"]?)[^\s'";,&]+""",
+    r"(?i)(\bbearer\s+)[\w.~+/=-]+",
+    r"(\bhf_)[A-Za-z0-9_-]{4,}",
+    r"(\bms-)[0-9a-fA-F]{8}-[0-9a-fA-F-]{8,}",
+    r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)",
     # A signed address: everything after the question mark can be replayed, so all of it goes.
-    re.compile(r"(?i)(\?)[^\s'\"<>]*(?:signature|auth_key|x-amz-|x-oss-|token|credential)[^\s'\"<>]*"),
-    re.compile(r"""(?i)((?:token|secret|password|passwd|api_?key|_sk|_ak)['"]?\s*[:=]\s*['"]?)[^\s'",;&]+"""),
+    r"(?i)(\?)[^\s'\"<>]*(?:signature|auth_key|x-amz-|x-oss-|token|credential)[^\s'\"<>]*",
+    r"""(?i)((?:token|secret|password|passwd|api_?key|_sk|_ak)['"]?\s*[:=]\s*['"]?)[^\s'",;&]+""",
 )
 
 
 def mask(text: str) -> str:
     """Return the text with everything that could open a door replaced by `***`."""
-    for pattern in _SECRETS:
-        text = pattern.sub(r"\1***", text)
+    for pattern in _SECRETS:  # not compiled before there is something to mask
+        text = re.sub(pattern, r"\1***", text)
     return text
 
 

@@ -5,6 +5,7 @@ One order everywhere: command line, environment variable, `config.yaml`, default
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -149,8 +150,9 @@ def resolve_settings(
     return Settings(items)
 
 
+@functools.cache
 def hub_defaults(path: Path) -> tuple[HubDefaults, ...]:
-    """Read the hubs' endpoints and the variables that override them from `configs/hubs.yaml`."""
+    """Read the hubs' endpoints and the variables that override them from `configs/hubs.yaml`, once a process."""
     if not path.is_file():
         return ()
     hubs = _load_yaml(path).get("hubs", [])

@@ -80,7 +80,7 @@ def _standing(
 
 
 def _note(hub_id: str, world: World) -> Text | None:
-    return world.hub(hub_id).note if hub_id in hubs.known() else None
+    return world.hub(hub_id).note if hubs.is_known(hub_id) else None
 
 
 def difference(one: Snapshot, other: Snapshot) -> Text:

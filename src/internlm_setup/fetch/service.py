@@ -202,8 +202,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     finally:
         finished.close()
-    for engine in engines.known().values():
-        engine.tidy(store)
+    engines.tidy(store)
     entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}
     for file in made.files:

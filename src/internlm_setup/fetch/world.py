@@ -15,7 +15,7 @@ from internlm_setup.core.settings import Settings, hub_defaults
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Question
 from internlm_setup.fetch.catalog import Catalog, Wanted, load_catalog
-from internlm_setup.fetch.errors import NotAtHub, UnknownHub
+from internlm_setup.fetch.errors import NotAtHub
 from internlm_setup.fetch.model import Hub
 
 
@@ -92,15 +92,13 @@ def questions(
         UnknownHub: A named hub is not installed.
         NotAtHub: None of the hubs has it.
     """
-    known = hubs.known()
     command = command or f"internlm-setup fetch {wanted.name}"
     for hub_id in sources:
-        if hub_id not in known:
-            raise UnknownHub(hub_id, ", ".join(known))
-    has = [h for h in dict.fromkeys((*world.auto, *wanted.ids)) if h in wanted.ids and h in known]
+        hubs.get(hub_id)
+    has = [h for h in dict.fromkeys((*world.auto, *wanted.ids)) if h in wanted.ids and hubs.is_known(h)]
     asked = [h for h in sources if h in has] if sources else [h for h in has if h in world.auto] or has
     if not asked:
-        title = known[sources[0]].title if sources else ", ".join(known[h].title for h in world.auto)
+        title = ", ".join(hubs.get(h).title for h in sources[:1] or world.auto)
         raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
     found = []
     for hub_id in asked:

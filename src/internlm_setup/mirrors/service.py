@@ -63,7 +63,7 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
 
     Raises:
         UnknownSite, UnknownTool, UnknownProfile: With what is close to it.
-        SiteLacks: A tool was named that the site has nothing for; it says who has.
+        SiteLacks: The site has nothing for a tool that was named, or for any; it says who has.
         ConfigError: A file cannot be read, or not changed in one key.
         UnavailableError: The sites were to be measured, and none answers.
     """
@@ -72,8 +72,10 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
     chosen = _chosen(request, profile, site)
     present = [t for t in chosen if request.tools or t.always or t.program in world.machine.programs or not t.scopes]
     choose = _Choice(profile, site, world, present, tell)
+    if site and not chosen:
+        world.sites.serving(site.id, profile.families[0])
     steps: list[Step] = []
-    skips: list[Skip] = []
+    lacks: list[tuple[str, SiteLacks]] = []
     errors: list[SetupError] = []
     for target in present:
         try:
@@ -83,10 +85,13 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
         except SiteLacks as error:
             if request.tools:
                 raise
-            skips.append(Skip(target.id, Text(en=error.message("en"), zh=error.message("zh"))))
+            lacks.append((target.id, error))
+    if lacks and not steps:
+        raise lacks[0][1]
     if errors:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
-    return Plan(tuple(steps), tuple(skips), tuple(sorted(t.id for t in chosen if t not in present)))
+    skips = tuple(Skip(tool, Text(en=error.message("en"), zh=error.message("zh"))) for tool, error in lacks)
+    return Plan(tuple(steps), skips, tuple(sorted(t.id for t in chosen if t not in present)))
 
 
 def _chosen(request: Request, profile: Profile, site: Site | None) -> list[Target]:
@@ -110,6 +115,7 @@ class _Choice:
         self, profile: Profile, site: Site | None, world: World, present: Sequence[Target], tell: Callable[[Text], None]
     ) -> None:
         self.profile, self._site, self._world = profile, site, world
+        self._advised = {targets.get(tool).families[0] for tool in profile.advice}
         self._measured: dict[Family, tuple[Site, Text]] = {}
         if site is None and profile.measured:
             for family in dict.fromkeys(t.families[0] for t in present):
@@ -132,7 +138,7 @@ class _Choice:
         """
         usual = profiles.USUAL.get(family, "")
         site = self._measured[family][0] if family in self._measured else self._site
-        if site is None:
+        if site is None or (family in self._advised and family not in site.families):
             living = self._world.sites.having(family)
             return next((s for s in living if s.id == usual), living[0] if living else None)
         self._world.sites.serving(site.id, family)

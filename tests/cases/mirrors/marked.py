@@ -10,7 +10,7 @@ from internlm_setup.core.text import Text
 from internlm_setup.mirrors.model import Serving, Site, Wish
 
 MIRROR = "https://mirror.test"
-FAMILIES = {"pypi": "/pypi/simple", "npm": "/npm", "python": "/python-builds/"}
+FAMILIES = {"pypi": "/pypi/simple", "npm": "/npm", "python": "/python-builds"}
 SITE = Site(
     id="mirror",
     title=Text(en="Mirror", zh="镜像"),

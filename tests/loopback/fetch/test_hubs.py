@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -89,6 +90,20 @@ def test_a_second_run_moves_no_byte_and_reads_no_file(machine: Machine, hub: Hub
     assert second.files == first.files
     assert machine.told(events.Noted) == []
     assert [r.sent_bytes for r in asked if r.origin == "cdn" and r.sent_bytes > 1] == []
+
+
+def test_a_second_run_loads_nothing_that_fetches(machine: Machine) -> None:
+    """Half of the time of a run with nothing to do is imports: what is not needed is not loaded."""
+    machine.fetch(source="modelscope")
+    listing = "import sys; from internlm_setup.cli import main; print(main(), *sys.modules)"
+    words = [sys.executable, "-c", listing, "fetch", MODEL, "--source", "modelscope"]
+    said = subprocess.run(words, cwd=machine.cwd, env=machine.env, capture_output=True, text=True, check=True).stdout
+    code, *loaded = said.splitlines()[-1].split()
+    assert code == "0"
+    ours = {"cli.commands.fetch", "fetch.engines.native", "fetch.hubs.modelscope"}
+    idle = {"cli.commands.verify", "fetch.engines.official", "fetch.hubs.huggingface", "fetch.transfer.pool"}
+    assert {f"internlm_setup.{name}" for name in ours} <= set(loaded)
+    assert {*(f"internlm_setup.{name}" for name in idle), "pydantic", "rich", "modelscope_hub"}.isdisjoint(loaded)
 
 
 def test_a_touched_file_is_read_again_and_not_fetched(machine: Machine) -> None:

@@ -212,6 +212,20 @@ class TestUv:
         here = machine(tmp_path, all_programs, **named)
         assert targets.get("uv").effective(here, read).urls == asked("uv", here).urls
 
+    def test_the_advice_about_locks_is_true(self, all_programs: Programs, index: Index, tmp_path: Path) -> None:
+        """A lock made through a mirror names it; one made anew without uv.toml does not."""
+        here, lock = machine(tmp_path, all_programs), tmp_path / "project" / "uv.lock"
+        project = f'[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = ["{PACKAGE}"]\n'
+        lay(tmp_path, {"project/pyproject.toml": project})
+        write("uv", here, "user", wish(index))
+        command = (all_programs["uv"], "lock", "--project", lock.parent)
+        run(here, *command)
+        assert index.url in lock.read_text()
+        with serving() as upstream:
+            run(replace(here, env={**here.env, "UV_NO_CONFIG": "1", "UV_DEFAULT_INDEX": upstream.url}), *command)
+            assert upstream.url in lock.read_text()
+        assert index.url not in lock.read_text()
+
 
 @pytest.mark.full
 def test_pdm_reads_what_we_wrote(all_programs: Programs, index: Index, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from internlm_setup.core.registry import modules, plugins
+from internlm_setup.core.registry import module, modules, plugin, plugins
 
 PLUGIN = "class Thing:\n    id = {id!r}\n\nTHING = Thing\n"
 
@@ -60,8 +60,28 @@ def test_other_distributions(package: Path, tmp_path: Path) -> None:
     assert list(plugins("zoo", "THING", "zoo.others")) == ["ape", "cat"]
 
 
-def test_two_with_one_id(package: Path) -> None:
+def test_two_with_one_id(package: Path, tmp_path: Path) -> None:
     """Two plug-ins that claim one id are a programmer's mistake, said at once."""
-    (package / "copy.py").write_text(PLUGIN.format(id="cat"))
+    (package / "_other.py").write_text(PLUGIN.format(id="cat"))
+    install(tmp_path, "zoo._other:Thing")
     with pytest.raises(ValueError, match="'cat'"):
+        plugins("zoo", "THING", "zoo.things")
+
+
+def test_a_file_is_called_as_its_plugin(package: Path) -> None:
+    """Else the plug-in could not be found without importing its siblings."""
+    (package / "copy.py").write_text(PLUGIN.format(id="bee"))
+    with pytest.raises(ValueError, match=r"zoo\.copy is called 'bee'"):
         plugins("zoo", "THING")
+
+
+def test_one_is_found_without_its_siblings(package: Path, tmp_path: Path) -> None:
+    """Only its own file is imported; those of other distributions are still found."""
+    (package / "house_cat.py").write_text(PLUGIN.format(id="house-cat"))
+    assert plugin("zoo", "THING", "house-cat", "zoo.things").id == "house-cat"
+    assert module("zoo", "cat") == "zoo.cat"
+    assert {name for name in sys.modules if name.startswith("zoo.")} == {"zoo.house_cat"}
+    (package / "_other.py").write_text(PLUGIN.format(id="dog"))
+    install(tmp_path, "zoo._other:Thing")
+    assert plugin("zoo", "THING", "dog", "zoo.things").id == "dog"
+    assert plugin("zoo", "THING", "dog") is None

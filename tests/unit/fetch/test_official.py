@@ -113,7 +113,7 @@ def test_all_is_well(bench: Bench) -> None:
         (B.path, "sha256", "one", "one"),
     ]
     assert {p: (bench.store.folder / p).read_bytes() for p in BYTES} == BYTES
-    Official.tidy(bench.store)
+    engines.tidy(bench.store)
     assert not bench.staging.parent.exists()
     assert events.Noted(Text(en="here I am", zh="我来了")) in bench.told
     assert events.Advanced("lab/model", 6) in bench.told

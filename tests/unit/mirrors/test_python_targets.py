@@ -215,7 +215,7 @@ def test_what_is_set() -> None:
     assert values("pip") == {"global.index-url": f"{MIRROR}/pypi/simple"}
     assert values("uv") == {
         "index.default.url": f"{MIRROR}/pypi/simple",
-        "python-install-mirror": f"{MIRROR}/python-builds/",
+        "python-install-mirror": f"{MIRROR}/python-builds",
     }
     assert values("pdm") == {"pypi.url": f"{MIRROR}/pypi/simple"}
     assert values("npm") == {"registry": f"{MIRROR}/npm"}

@@ -1,11 +1,13 @@
 """Who moves the bytes: one file an engine, found by `core.registry`.
 
 An engine's file holds a class with the members of `Engine` under the name `ENGINE`. Whatever it does, no file gets its
-final name but through `transfer.store`, verified; so the record of a fetch is the same with every engine.
+final name but through `transfer.store`, verified; so the record of a fetch is the same with every engine. What it keeps
+between runs is in the store's partial files, or in a folder of the store's state that is called as the engine's file.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -84,11 +86,6 @@ class Engine(Protocol):
         """Do it: one outcome a content in the given order, and the bytes received in all."""
         ...
 
-    @staticmethod
-    def tidy(store: Store) -> None:
-        """Remove what this engine no longer needs, once a run has ended well, whichever engine did it."""
-        ...
-
 
 def known() -> dict[str, type[Engine]]:
     """Return every engine by its id."""
@@ -101,10 +98,19 @@ def get(engine_id: str) -> type[Engine]:
     Raises:
         UnknownEngine: There is none of this name.
     """
-    engines = known()
-    if engine_id not in engines:
-        raise UnknownEngine(engine_id, ", ".join(engines))
-    return engines[engine_id]
+    engine: type[Engine] | None = registry.plugin(__name__, "ENGINE", engine_id)
+    if engine is None:
+        raise UnknownEngine(engine_id, ", ".join(known()))
+    return engine
+
+
+def tidy(store: Store) -> None:
+    """Remove what engines kept, once a run has ended well: it belongs to another selection, or is in place by now."""
+    store.tidy()
+    for name in registry.modules(__name__):
+        folder = store.state / name.rpartition(".")[2]
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[Content]:

@@ -7,10 +7,8 @@ from typing import ClassVar
 
 from internlm_setup.fetch.engines import Work
 from internlm_setup.fetch.model import Hub
-from internlm_setup.fetch.transfer.http import Fetcher
 from internlm_setup.fetch.transfer.options import Options, Outcome
 from internlm_setup.fetch.transfer.plan import Content
-from internlm_setup.fetch.transfer.pool import transfer
 from internlm_setup.fetch.transfer.rate import RateLimit
 from internlm_setup.fetch.transfer.store import Store
 
@@ -32,6 +30,9 @@ class Native:
     @staticmethod
     def carry(work: Work) -> tuple[list[Outcome], int]:
         """See `transfer.pool.transfer`."""
+        from internlm_setup.fetch.transfer.http import Fetcher  # a run with nothing to do needs neither
+        from internlm_setup.fetch.transfer.pool import transfer
+
         options = Options(
             jobs=work.jobs,
             limit=RateLimit(work.limit_rate_bytes_per_s, work.clock),
@@ -42,11 +43,6 @@ class Native:
         )
         fetcher = Fetcher(work.network, max(work.jobs, work.most_jobs))
         return transfer(work.contents, work.store, fetcher, options)
-
-    @staticmethod
-    def tidy(store: Store) -> None:
-        """Remove the partial folder when nothing waits in it."""
-        store.tidy()
 
 
 ENGINE = Native

@@ -7,7 +7,6 @@ next run, and the vendor goes on with the rest in its own way.
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -83,13 +82,6 @@ class Official:
                 work.tell(events.FileFailed(outcome.content.paths[0], _reason(outcome.error)))
         kept_bytes = _size_bytes(run.staging)
         return [replace(o, kept_bytes=kept_bytes if o.error else 0) for o in outcomes], run.received_bytes
-
-    @staticmethod
-    def tidy(store: Store) -> None:
-        """Remove the staging folders; a file that is left over belongs to another selection, or is in place by now."""
-        staging = store.state / STAGING
-        if staging.is_dir() and not staging.is_symlink():
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _reason(error: SetupError | None) -> Text:

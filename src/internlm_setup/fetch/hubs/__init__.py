@@ -34,13 +34,27 @@ def known() -> dict[str, HubMaker]:
     return registry.plugins(__name__, "HUB", ENTRY_POINTS)
 
 
+def is_known(hub_id: str) -> bool:
+    """Say whether a hub is installed; a shipped one is not imported for that."""
+    return registry.module(__name__, hub_id) is not None or hub_id in known()
+
+
+def get(hub_id: str) -> HubMaker:
+    """Return one hub's class.
+
+    Raises:
+        UnknownHub: No such hub is installed.
+    """
+    hub: HubMaker | None = registry.plugin(__name__, "HUB", hub_id, ENTRY_POINTS)
+    if hub is None:
+        raise UnknownHub(hub_id, ", ".join(known()))
+    return hub
+
+
 def make(hub_id: str, endpoint: str | None, network: Network, env: Mapping[str, str], home: Path) -> Hub:
     """Make one hub.
 
     Raises:
         UnknownHub: No such hub is installed.
     """
-    classes = known()
-    if hub_id not in classes:
-        raise UnknownHub(hub_id, ", ".join(classes))
-    return classes[hub_id](endpoint=endpoint, network=network, env=env, home=home)
+    return get(hub_id)(endpoint=endpoint, network=network, env=env, home=home)

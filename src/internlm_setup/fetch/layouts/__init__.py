@@ -47,7 +47,7 @@ def get(layout_id: str) -> type[Layout]:
     Raises:
         UnknownLayout: There is none of this name.
     """
-    layouts = known()
-    if layout_id not in layouts:
-        raise UnknownLayout(layout_id, ", ".join(layouts))
-    return layouts[layout_id]
+    layout: type[Layout] | None = registry.plugin(__name__, "LAYOUT", layout_id)
+    if layout is None:
+        raise UnknownLayout(layout_id, ", ".join(known()))
+    return layout

@@ -36,10 +36,10 @@ def get(tool: str) -> Target:
     Raises:
         UnknownTool: There is none of this name; the close ones are named.
     """
-    tools = known()
-    if tool not in tools:
-        raise UnknownTool(tool, close_to(tool, tools), ", ".join(tools))
-    return tools[tool]
+    found: Target | None = registry.plugin(__name__, "TARGET", tool)
+    if found is None:
+        raise UnknownTool(tool, close_to(tool, known()), ", ".join(known()))
+    return found
 
 
 def in_use(family: Family, world: World, tools: Iterable[Target]) -> Site | None:

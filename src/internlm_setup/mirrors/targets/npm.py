@@ -17,6 +17,7 @@ from internlm_setup.mirrors.model import (
     Ask,
     Edit,
     Effective,
+    Family,
     Key,
     Layer,
     Machine,
@@ -24,6 +25,7 @@ from internlm_setup.mirrors.model import (
     Reads,
     Scope,
     Syntax,
+    Target,
     Wish,
 )
 
@@ -41,7 +43,7 @@ class Npm:
 
     id = "npm"
     title = "npm"
-    families = ("npm",)
+    families: tuple[Family, ...] = ("npm",)
     scopes: tuple[Scope, ...] = ("user", "system")
     program = "npm"
     always = False
@@ -91,7 +93,7 @@ class Npm:
         return (_LOCK,)
 
 
-TARGET = Npm()
+TARGET: Target = Npm()
 
 
 def _variable(env: Mapping[str, str], option: str) -> str | None:

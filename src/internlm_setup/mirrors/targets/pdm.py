@@ -15,6 +15,7 @@ from internlm_setup.mirrors.model import (
     Ask,
     Edit,
     Effective,
+    Family,
     Key,
     Layer,
     Machine,
@@ -22,6 +23,7 @@ from internlm_setup.mirrors.model import (
     Reads,
     Scope,
     Syntax,
+    Target,
     Wish,
 )
 
@@ -34,7 +36,7 @@ class Pdm:
 
     id = "pdm"
     title = "pdm"
-    families = ("pypi",)
+    families: tuple[Family, ...] = ("pypi",)
     scopes: tuple[Scope, ...] = ("user", "system")
     program = "pdm"
     always = False
@@ -82,7 +84,7 @@ class Pdm:
         return ()
 
 
-TARGET = Pdm()
+TARGET: Target = Pdm()
 
 
 def _paths(machine: Machine) -> dict[Scope, PurePath]:

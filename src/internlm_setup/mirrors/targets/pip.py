@@ -21,6 +21,7 @@ from internlm_setup.mirrors.model import (
     Ask,
     Edit,
     Effective,
+    Family,
     Key,
     Layer,
     Machine,
@@ -28,6 +29,7 @@ from internlm_setup.mirrors.model import (
     Reads,
     Scope,
     Syntax,
+    Target,
     Wish,
 )
 
@@ -62,7 +64,7 @@ class Pip:
 
     id = "pip"
     title = "pip"
-    families = ("pypi",)
+    families: tuple[Family, ...] = ("pypi",)
     scopes: tuple[Scope, ...] = ("user", "venv", "system")
     program = "pip"
     always = True
@@ -131,7 +133,7 @@ class Pip:
         return ()
 
 
-TARGET = Pip()
+TARGET: Target = Pip()
 
 
 def _are_off(machine: Machine) -> bool:

@@ -19,6 +19,7 @@ from internlm_setup.mirrors.model import (
     Ask,
     Edit,
     Effective,
+    Family,
     Key,
     Layer,
     Machine,
@@ -26,6 +27,7 @@ from internlm_setup.mirrors.model import (
     Reads,
     Scope,
     Syntax,
+    Target,
     Wish,
 )
 
@@ -46,7 +48,7 @@ class Uv:
 
     id = "uv"
     title = "uv"
-    families = ("pypi", "python")
+    families: tuple[Family, ...] = ("pypi", "python")
     scopes: tuple[Scope, ...] = ("user", "system")
     program = "uv"
     always = False
@@ -103,7 +105,7 @@ class Uv:
         return (_LOCK,)
 
 
-TARGET = Uv()
+TARGET: Target = Uv()
 
 
 def _paths(machine: Machine) -> dict[Scope, list[PurePath]]:

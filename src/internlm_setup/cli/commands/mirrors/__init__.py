@@ -119,6 +119,8 @@ def mirrors(
         }
     )
     _draw_plan(session, planned, dry_run=dry_run)
+    if dry_run:
+        _draw_advice(session, planned)
     draw_undo(session, record, dry_run=dry_run)
     if not dry_run:
         _draw_proof(session, planned, world)
@@ -152,13 +154,19 @@ def _draw_proof(session: Session, planned: Plan, world: World) -> None:
                 for r in found.reaches
                 if r.silence is not None
             ],
-            "advice": [line for step in planned.steps for line in step.advice],
         }
     )
-    session.output.talk("")
+    if found.standings:
+        session.output.talk("")
     for standing in found.standings:
         draw_standing(session, standing)
-    for step in planned.steps:
-        for words in step.advice:
-            session.output.talk(_LINE.fill(tool=step.target.id, words=words))
+    _draw_advice(session, planned)
     draw_silence(session, found.reaches)
+
+
+def _draw_advice(session: Session, planned: Plan) -> None:
+    """Say what the tools have to say beside their files."""
+    advice = [(step.target.id, words) for step in planned.steps for words in step.advice]
+    session.output.result({"advice": [{"tool": tool, "words": words} for tool, words in advice]})
+    for tool, words in advice:  # some begin with the tool's name as it is
+        session.output.talk(words if words.en.startswith(f"{tool} ") else _LINE.fill(tool=tool, words=words))
