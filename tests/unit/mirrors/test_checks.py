@@ -234,6 +234,16 @@ def test_a_doubled_name_elsewhere_is_only_advised_about(own_home: Path) -> None:
     assert diagnosis.changes == ()
 
 
+def test_a_file_outside_of_the_home_is_left_to_its_owner(own_home: Path, tmp_path: Path) -> None:
+    """It is found, and named; of an environment that is active it would be repaired."""
+    put(tmp_path, {CONDA: TAUGHT})
+    diagnosis = look(own_home, {"CONDA_ROOT": str(tmp_path)})
+    assert (len(diagnosis.found), diagnosis.changes, len(diagnosis.left)) == (1, (), 1)
+    assert diagnosis.found[0].finding.repair.en == f"change it by hand in `{tmp_path / CONDA}`"
+    (change,) = look(own_home, {"CONDA_PREFIX": str(tmp_path)}).changes
+    assert change.after == RIGHT.encode()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "file"),
     [
