@@ -10,10 +10,13 @@ from pathlib import Path, PurePath
 import pytest
 
 from condarcs import CONDARCS
+from internlm_setup.core.paths import Paths
 from internlm_setup.core.text import Text
+from internlm_setup.mirrors.doctor import diagnose
 from internlm_setup.mirrors.edit import changed, yaml
 from internlm_setup.mirrors.model import Channel, Machine, Serving, Site, Wish
 from internlm_setup.mirrors.targets.conda import TARGET
+from internlm_setup.mirrors.world import make_world
 from servers import conda
 from servers.conda import Conda
 
@@ -298,3 +301,32 @@ def test_installs(place: Place, start: str, tmp_path: Path) -> None:
     assert (place.folder / "envs/tinyforge/share/tinyforge.txt").read_text() == "tinyforge came by conda-forge\n"
     assert (place.folder / "envs/tinymain/share/tinymain.txt").read_text() == "tinymain came by main\n"
     assert any("/anaconda/cloud/conda-forge/noarch/repodata" in path for path in asked)
+
+
+TAUGHT = {
+    "unindented": "channels:\n- defaults\ncustom_channels:\nconda-forge: {cloud}\npytorch: {cloud}\n",
+    "on one line": "channels: - defaults custom_channels: conda-forge: {cloud} pytorch: {cloud}\n",
+}
+
+
+@pytest.mark.parametrize("block", TAUGHT.values(), ids=TAUGHT)
+def test_the_tutorials_blocks_are_repaired(place: Place, block: str) -> None:
+    """Before, conda knows nothing of the mirror's channels, or cannot read the file at all; afterwards it does."""
+    cloud = f"{BASE}/cloud"
+    place.put("home/.condarc", block.format(cloud=cloud).encode())
+    assert cloud not in _custom_channels(place)
+    env = {**place.variables(), "PATH": ""}
+    (change,) = diagnose(make_world(env, place.home, place.folder, Paths.of(env, place.home)), online=False).changes
+    assert change.after is not None
+    place.put("home/.condarc", change.after)
+    for name in ("conda-forge", "pytorch"):
+        assert f"  {name}: {cloud}\n" in _custom_channels(place)
+
+
+def _custom_channels(place: Place) -> str:
+    try:
+        return place.conda.run(["config", "--show", "custom_channels"], place.variables())
+    except RuntimeError as error:
+        if "yaml" not in str(error):
+            raise
+        return ""
