@@ -124,8 +124,8 @@ class Sight:
         return self.rewritten(file, change.after)
 
     def rewritten(self, file: File, after: bytes | None) -> Change | None:
-        """Return a file with other content; None where it may not be written."""
-        if after is None or after == file.data or not os.access(file.path, os.W_OK):
+        """Return a file with other content; None where it may not be written, or is not the person's own."""
+        if after is None or after == file.data or not self._is_own(file.path):
             return None
         now = file.target.syntax(file.path).look(after)
         return Change(file.target.id, file.path, file.data, after, plan.difference(file.keys, now))
@@ -154,6 +154,11 @@ class Sight:
         now = self._look(target, change.path, change.after or b"").keys
         differ = plan.difference(was, now)
         self._repairs[change.path] = Change(change.tool, change.path, first.before, change.after, differ)
+
+    def _is_own(self, path: Path) -> bool:
+        """Tell whether a file may be repaired: it is in the home folder, or in the environment that is active."""
+        folders = [self.machine.home, self.machine.venv, self.machine.env.get("CONDA_PREFIX")]
+        return any(folder and path.is_relative_to(folder) for folder in folders) and os.access(path, os.W_OK)
 
     def _files(self, target: Target) -> list[File]:
         seen: dict[Path, bytes] = {}

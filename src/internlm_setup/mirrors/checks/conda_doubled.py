@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors.checks import BY_HAND, Finding, Sight, quoted
@@ -25,7 +26,7 @@ class Doubled:
         for file in sight.files("conda"):
             for key, value in file.keys.items():
                 base = value.rstrip("/") if isinstance(value, str) else ""
-                if key[:1] != ("custom_channels",) or len(key) != 2 or not base.endswith(f"/{key[1]}"):
+                if key[:1] != ("custom_channels",) or len(key) != 2 or not urlsplit(base).path.endswith(f"/{key[1]}"):
                     continue
                 message = _MESSAGE.fill(path=file.path, name=key[1], url=quoted([f"{base}/{key[1]}"]))
                 if sight.is_mirror(base):

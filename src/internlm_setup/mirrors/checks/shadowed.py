@@ -10,7 +10,6 @@ from internlm_setup.mirrors import targets
 from internlm_setup.mirrors.checks import Finding, Sight, quoted
 from internlm_setup.mirrors.model import Machine, Target
 
-_PREFIXES = ("PIP_", "UV_", "PDM_", "CONDA", "NPM_CONFIG_", "PIXI_")
 _ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX")
 _VARIABLE = Text(
     en="{tool} does not use the mirror in its files: {names} wins over them",
@@ -55,9 +54,12 @@ class Shadowed:
         return bool(urls) and sight.is_mirror(urls[0])
 
     def _to_blame(self, target: Target, sight: Sight) -> tuple[str, ...]:
-        """Return the variable without which the tool would use a mirror, or all that may matter together."""
-        env = sight.machine.env
-        names = tuple(name for name in env if name in _ENVIRONMENTS or name.upper().startswith(_PREFIXES))
+        """Return the variable without which the tool would use a mirror, or all that may matter together.
+
+        Those of a tool begin with its name: `PIP_INDEX_URL`, `npm_config_registry`, `CONDARC`.
+        """
+        env, own = sight.machine.env, target.id.upper()
+        names = tuple(name for name in env if name in _ENVIRONMENTS or name.upper().startswith(own))
         for some in ((name,) for name in names), (names,):
             for gone in some:
                 rest = {name: value for name, value in env.items() if name not in gone}

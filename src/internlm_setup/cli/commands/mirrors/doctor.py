@@ -32,10 +32,11 @@ def register(noun: typer.Typer) -> None:
     """Add the verb."""
     says = Text(
         en="Find what is wrong, and repair it with `--fix`\n\n"
-        "Exit code 1 where something is wrong and was not repaired. Repairs change nothing else in a file, "
-        "and `undo` takes them back. What cannot be parsed is left alone, but for the tutorial's own blocks.",
+        "Exit code 1 where something is wrong and was not repaired. Repairs are made in your home folder and in the "
+        "active environment; they change nothing else in a file, and `undo` takes them back. What cannot be parsed "
+        "is left alone, but for the tutorial's own blocks.",
         zh="找出问题，并用 `--fix` 修复\n\n"
-        "若有问题且未修复，退出码为 1。修复不会改动文件的其他部分，可用 `undo` 撤销。"
+        "若有问题且未修复，退出码为 1。只修复主目录和当前环境中的文件，不改动文件的其他部分，可用 `undo` 撤销。"
         "无法解析的文件不会改动，教程中的配置段除外。",
     )
     examples = ["internlm-setup mirrors doctor", "internlm-setup mirrors doctor --fix"]
@@ -67,7 +68,7 @@ def doctor(
         }
     )
     for each in diagnosis.found:
-        _draw(session, each)
+        _draw(session, each, fix=fix)
     for change in changes:
         draw_change(session, change)
     draw_undo(session, record)
@@ -78,15 +79,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _draw(session: Session, each: Found) -> None:
-    """Say what was found, on stdout."""
+def _draw(session: Session, each: Found, *, fix: bool) -> None:
+    """Say on stdout what was found, and what is to be done where that is not being done."""
     language = session.language
     space = " " if language == "en" else ""
-    for words in (
-        f"{_LEVELS[each.finding.level].of(language)}{space}{each.finding.message.of(language)}",
-        _REPAIR.fill(repair=each.finding.repair).of(language),
-    ):
-        session.output.result({}, printable(words))
+    found = f"{_LEVELS[each.finding.level].of(language)}{space}{each.finding.message.of(language)}"
+    session.output.result({}, printable(found))
+    if not (fix and each.finding.change):
+        session.output.result({}, printable(_REPAIR.fill(repair=each.finding.repair).of(language)))
 
 
 def _draw_proof(session: Session, diagnosis: Diagnosis, world: World) -> None:
