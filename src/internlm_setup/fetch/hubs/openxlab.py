@@ -77,7 +77,6 @@ class OpenXLab:
         """
         if revision:
             raise errors.RevisionMissing(TITLE, repo, revision, "-")
-        self._network.knock(self.endpoint)
         urls = self._urls(repo, None, None)
         if not urls:
             raise errors.RepositoryEmpty(TITLE, repo)
