@@ -146,9 +146,10 @@ class _Pool:
     def _carry(self, piece: Piece) -> None:
         """Move one piece from its source to the disk."""
         assembly, content = piece.assembly, piece.assembly.content
-        end, cancelled = piece.end, self.board.cancelled
+        cancelled = self.board.cancelled
         try:
             with assembly.whereabouts.asking(cancelled) as location:
+                end = piece.end
                 taken = end is not None and end <= piece.start < (content.size_bytes or 0)  # by others in the meantime
                 if taken or cancelled.is_set():
                     return
