@@ -99,9 +99,7 @@ class Case:
         return "*" if whole else LARGE
 
     def _first(self, hub: str) -> int:
-        """How many replies come before those that are meant: a knock at the door; OpenXLab's questions for sizes."""
-        if self.over_tls and self.of_listing:
-            return 1
+        """How many replies come before those that are meant: OpenXLab's questions for sizes."""
         spoils_sizes = hub == "openxlab" and self._files == LARGE and self.fault.at_byte is None
         return int(spoils_sizes and self.fault.kind not in _OF_LONGER_BODIES)
 

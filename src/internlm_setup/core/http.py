@@ -12,27 +12,25 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from internlm_setup.core.connections import ANSWER_PATIENCE_S, patient_pools
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.files import write_atomically
-from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
+from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, diagnose, unreachable
 from internlm_setup.core.text import Text, without_password
-from internlm_setup.core.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import urllib3
 
-ANSWER_PATIENCE_S = 10.0  # between two bytes
-HEAD_PATIENCE = 2  # times that, for a whole head
-WHOLE_PATIENCE = 12  # times that, for a whole small answer
+MOST_KEPT = 256  # connections to one origin, more than anybody opens
+WHOLE_PATIENCE = 12  # times the patience for a byte, for a whole small answer
 TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
-_WATCHDOG = Watchdog()
 
 
 @dataclass(eq=False)
@@ -118,6 +116,7 @@ class Network:
     proxies: Mapping[str, str]
     no_proxy: tuple[str, ...]
     ca_files: tuple[tuple[str, str], ...]
+    _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], user_agent: str) -> Network:
@@ -176,30 +175,20 @@ class Network:
         write_atomically(trust, ("\n".join(sorted(found)) + "\n").encode())
         return dict.fromkeys(TRUST_VARIABLES, str(trust))
 
-    def knock(self, url: str) -> None:
-        """Resolve and connect once, with our patience, before a library tries with its own.
+    def pool(self, url: str) -> urllib3.PoolManager:
+        """Return the run's urllib3 manager for this URL's origin, which keeps connections; no retries, no redirects.
 
-        Raises:
-            Unreachable: With the host and the cause, within 8.5 s at the worst.
+        Its connections are made with our patience: they raise `Unreachable` within 8.5 s at the worst.
         """
-        proxy = self.proxy_for(url)
-        parts = urlsplit(proxy or url)
-        host = parts.hostname or ""
-        try:
-            connect_any(resolve(host, _port(parts)), host)
-        except Unreachable as error:
-            if proxy is None:
-                raise
-            target = urlsplit(url).hostname or ""
-            why = f"{without_password(proxy)}: {error.cause.en}"
-            raise unreachable(target, "proxy", why) from error
+        origin = origin_of(url)
+        return self._pools.get(origin) or self._pools.setdefault(origin, self._new_pool(url))
 
-    def pool(self, url: str, connections: int) -> urllib3.PoolManager:
-        """Return a urllib3 manager for this URL's way out (direct or proxied), without retries or redirects."""
+    def _new_pool(self, url: str) -> urllib3.PoolManager:
+        """Make a manager for this URL's way out (direct or proxied)."""
         import urllib3
 
         timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S, read=ANSWER_PATIENCE_S)
-        ways: Any = {"maxsize": connections, "timeout": timeout, "retries": False}
+        ways: Any = {"maxsize": MOST_KEPT, "timeout": timeout, "retries": False}
         proxy = self.proxy_for(url)
         if not (url.lower().startswith("http:") and (proxy or url).lower().startswith("http:")):
             ways["ssl_context"] = self.ssl_context()  # 20 ms that a plain connection need not wait for
@@ -210,7 +199,7 @@ class Network:
             auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
             signed = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
             manager = urllib3.ProxyManager(proxy, proxy_headers=signed, **ways)
-        manager.pool_classes_by_scheme = _watched_pools()
+        manager.pool_classes_by_scheme = patient_pools()
         return manager
 
     def request(
@@ -231,45 +220,34 @@ class Network:
 
         host = urlsplit(url).hostname or ""
         sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
-        manager = self.pool(url, 1)
+        manager = self.pool(url)
         give_up_s = time.monotonic() + WHOLE_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
         try:
             response = manager.request(method, url, headers=sent, body=body, redirect=False, preload_content=False)
             data = _read(response, most_bytes, give_up_s)
-            response.close()
+        except Unreachable as error:  # the proxy may be what it names, in its detail
+            raise replace(error, host=host) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause, detail = diagnose(error) or ("closed", str(error))
             raise unreachable(host, cause, detail) from error
         return Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, data)
 
 
-@lru_cache(maxsize=1)
-def _watched_pools() -> dict[str, Any]:
-    """Return urllib3's pools with connections whose answer's head must come whole within `HEAD_PATIENCE`."""
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-
-    def watched(base: Any) -> Any:
-        class Connection(base.ConnectionCls):  # type: ignore[misc]
-            def getresponse(self) -> Any:
-                if self.sock is None:
-                    return super().getresponse()
-                patience_s = getattr(self.timeout, "read_timeout", self.timeout) or ANSWER_PATIENCE_S
-                with _WATCHDOG.watching(self.sock, HEAD_PATIENCE * patience_s):
-                    return super().getresponse()
-
-        return type(base.__name__, (base,), {"ConnectionCls": Connection})
-
-    return {"http": watched(HTTPConnectionPool), "https": watched(HTTPSConnectionPool)}
-
-
 def _read(response: Any, most_bytes: int, give_up_s: float) -> bytes:
-    """Read a small answer as it comes, so that one that drips for ever is left."""
+    """Read a small answer as it comes, so that one that drips for ever is left; keep the connection of a whole one."""
     read = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
     data = bytearray()
-    while len(data) < most_bytes and (block := read(min(65536, most_bytes - len(data)))):
-        data += block
-        if time.monotonic() > give_up_s:
-            raise TimeoutError("no whole answer in time")
+    try:
+        while block := read(min(65536, most_bytes - len(data))):
+            data += block
+            if time.monotonic() > give_up_s:
+                raise TimeoutError("no whole answer in time")
+        announced = not response.chunked and response.headers.get("content-length")
+        if len(data) < most_bytes or announced == str(most_bytes):
+            response.drain_conn()  # of nothing, but not every version has noticed that it is over
+            response.release_conn()
+    finally:
+        response.close()
     return bytes(data)
 
 
