@@ -311,7 +311,7 @@ TAUGHT = {
 
 @pytest.mark.parametrize("block", TAUGHT.values(), ids=TAUGHT)
 def test_the_tutorials_blocks_are_repaired(place: Place, block: str) -> None:
-    """Before, conda knows nothing of the mirror's channels, or cannot read the file at all; afterwards it does."""
+    """Before, conda ignores the channels, or the whole file; afterwards it knows where they are."""
     cloud = f"{BASE}/cloud"
     place.put("home/.condarc", block.format(cloud=cloud).encode())
     assert cloud not in _custom_channels(place)
@@ -324,9 +324,4 @@ def test_the_tutorials_blocks_are_repaired(place: Place, block: str) -> None:
 
 
 def _custom_channels(place: Place) -> str:
-    try:
-        return place.conda.run(["config", "--show", "custom_channels"], place.variables())
-    except RuntimeError as error:
-        if "yaml" not in str(error):
-            raise
-        return ""
+    return place.conda.run(["config", "--show", "custom_channels"], place.variables())
