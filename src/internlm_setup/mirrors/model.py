@@ -76,7 +76,7 @@ class Wish:
     Attributes:
         site: The site.
         channels: conda only: every channel whose address is written.
-        order: conda only: the value of `channels`, strongest first.
+        order: conda only: the value of `channels`, strongest first; `defaults` alone keeps names that are there.
         security: apt only: move the security suites too.
     """
 

@@ -110,45 +110,46 @@ def test_version(place: Place) -> None:
     assert place.conda.run(["--version"], place.variables()) == f"conda {conda.VERSION}\n"
 
 
+OURS = (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r")
 STARTS: dict[str, tuple[dict[str, bytes], tuple[str, ...], tuple[str, ...]]] = {
-    # The files before; the addresses before; what stands behind ours afterwards.
-    "nothing": ({}, UPSTREAM, ()),
-    "Miniconda": ({"miniconda3/.condarc": CONDARCS["miniconda-root"]}, UPSTREAM, ()),
+    # The files before; the addresses before; the addresses afterwards.
+    "nothing": ({}, UPSTREAM, OURS),
+    "Miniconda": ({"miniconda3/.condarc": CONDARCS["miniconda-root"]}, UPSTREAM, OURS),
     "Miniforge": (
         {"miniconda3/.condarc": CONDARCS["miniforge-mirrored"]},
         ("https://conda.anaconda.org/conda-forge",),
-        (f"{BASE}/cloud/conda-forge",),
+        (*OURS, f"{BASE}/cloud/conda-forge"),
     ),
     "root names defaults": (
         {"miniconda3/.condarc": b"default_channels:\n  - https://repo.anaconda.com/pkgs/main\n"},
         UPSTREAM[:1],
-        UPSTREAM[:1],
+        (*OURS, UPSTREAM[0]),
     ),
     "tuna": (
         {"home/.condarc": CONDARCS["tuna-help"]},
         tuple(f"https://mirrors.tuna.tsinghua.edu.cn/anaconda/pkgs/{name}" for name in ("main", "r", "msys2")),
-        (),
+        OURS,
     ),
     "tutorial, unindented": (
         {"home/.condarc": CONDARCS["tutorial-unindented"]},
         ("https://mirrors.tuna.tsinghua.edu.cn/anaconda/pkgs/main",),
-        (),
+        OURS,
     ),
-    "tutorial, on one line": ({}, UPSTREAM, ()),
+    "tutorial, on one line": ({}, UPSTREAM, OURS),
     "alias": (
         {"home/.condarc": b"channel_alias: https://old.example.org/anaconda/\nchannels: [conda-forge, defaults]\n"},
         ("https://old.example.org/anaconda/conda-forge", *UPSTREAM),
-        (),
+        (f"{BASE}/cloud/conda-forge", *OURS),
     ),
     "windows editor": (
         {"home/.condarc": CONDARCS["tuna-help, BOM and CRLF, no final newline"]},
         tuple(f"https://mirrors.tuna.tsinghua.edu.cn/anaconda/pkgs/{name}" for name in ("main", "r", "msys2")),
-        (),
+        OURS,
     ),
     "old folder": (
         {"home/.conda/.condarc": b"channels:\n- bioconda\n"},
         ("https://conda.anaconda.org/bioconda",),
-        (),
+        (*OURS, "https://conda.anaconda.org/bioconda"),
     ),
     "folder of files": (
         {
@@ -156,26 +157,30 @@ STARTS: dict[str, tuple[dict[str, bytes], tuple[str, ...], tuple[str, ...]]] = {
             "home/.conda/condarc.d/10-x.yaml": b"channels: [x]\n",
         },
         ("https://conda.anaconda.org/lab", "https://conda.anaconda.org/x"),
-        ("https://conda.anaconda.org/lab", "https://conda.anaconda.org/x"),
+        (*OURS, "https://conda.anaconda.org/lab", "https://conda.anaconda.org/x"),
     ),
-    "json": ({"home/.condarc": CONDARCS["json"]}, ("https://conda.anaconda.org/conda-forge", *UPSTREAM), ()),
+    "json": (
+        {"home/.condarc": CONDARCS["json"]},
+        ("https://conda.anaconda.org/conda-forge", *UPSTREAM),
+        (f"{BASE}/cloud/conda-forge", *OURS),
+    ),
     "multichannels": (
         {"home/.condarc": CONDARCS["multichannels"]},
         ("https://conda.example.com/lab", "https://conda.anaconda.org/bioconda", *UPSTREAM),
-        (),
+        ("https://conda.example.com/lab", "https://conda.anaconda.org/bioconda", *OURS),
     ),
 }
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_before_and_after(place: Place, start: str) -> None:
-    """Before, conda asks what it did; after, the site comes first and only what cannot be taken out comes behind."""
-    files, before, behind = STARTS[start]
+    """Before, conda asks what it did; after, the site stands where its channels were chosen, else first."""
+    files, before, after = STARTS[start]
     for path, data in files.items():
         place.put(path, data)
     assert place.agreed() == before
     written = place.write(wish(BASE)).read_bytes()
-    assert place.agreed() == (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r", *behind)
+    assert place.agreed() == after
     assert place.write(wish(BASE)).read_bytes() == written
 
 
@@ -275,8 +280,9 @@ def test_corpus_is_read_alike(place: Place) -> None:
     assert {name: TARGET.effective(there.machine(), read).urls for name, there in places.items()} == real
     for there in places.values():
         there.write(wish(BASE))
-    ours = (f"{BASE}/pkgs/main", f"{BASE}/pkgs/r")
-    assert place.conda.addresses(list(homes.values()), place.variables()) == [ours] * len(homes)
+    real = dict(zip(homes, place.conda.addresses(list(homes.values()), place.variables()), strict=True))
+    assert {name: TARGET.effective(there.machine(), read).urls for name, there in places.items()} == real
+    assert [name for name, urls in real.items() if not any(url.startswith(BASE) for url in urls)] == []
 
 
 def install_words(place: Place, channel: str, package: str) -> list[str]:

@@ -154,8 +154,11 @@ def put(home: Path, files: Mapping[str, str]) -> None:
 
 
 def look(home: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Diagnosis:
+    """Look offline; what the catalogue says of channels that nobody was asked for has a test of its own."""
     whole = {"HOME": str(home), "PATH": "", **(env or {})}
-    return diagnose(make_world(whole, home, cwd or home, Paths.of(whole, home)), online=False)
+    seen = diagnose(make_world(whole, home, cwd or home, Paths.of(whole, home)), online=False)
+    first, left = (tuple(f for f in part if f.check != "conda-dead") for part in (seen.found, seen.left))
+    return Diagnosis(first, seen.changes, left)
 
 
 def found(diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -175,6 +178,18 @@ def test_a_repair(own_home: Path, check: str, name: str, before: str, after: str
     assert diagnosis.left == ()
     put(own_home, {name: after})
     assert look(own_home).found == ()
+
+
+def test_the_catalogue_is_quoted_where_no_mirror_is_asked(own_home: Path) -> None:
+    """TUNA's `r` and `msys2` were not there when it was looked at; `main` was."""
+    put(own_home, {CONDA: RIGHT})
+    whole = {"HOME": str(own_home), "PATH": ""}
+    diagnosis = diagnose(make_world(whole, own_home, own_home, Paths.of(whole, own_home)), online=False)
+    assert found(diagnosis) == [("conda-dead", "advice")] * 2
+    for each, name in zip(diagnosis.found, ("r", "msys2"), strict=True):
+        assert f"{TUNA}/pkgs/{name}`, and the mirror was not asked" in each.finding.message.en
+        assert "2026-08-18" in each.finding.message.zh
+    assert diagnosis.changes == ()
 
 
 def test_good_files_are_left_alone(own_home: Path) -> None:

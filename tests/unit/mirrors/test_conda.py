@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -137,9 +138,33 @@ def test_mirrored_already() -> None:
     assert mirrored == [Edit(("mirrored_channels", "conda-forge"), (f"{SITE}/cloud/conda-forge",))]
 
 
+@pytest.mark.parametrize(
+    ("there", "after"),
+    [
+        (("conda-forge", "bioconda"), ("conda-forge", "bioconda")),
+        (("bioconda",), ("defaults", "bioconda")),
+        ((), ("defaults",)),
+        (("conda-forge", "nodefaults"), ("conda-forge",)),
+        (("https://own.example/a", "conda-forge"), ("defaults",)),
+    ],
+)
+def test_channels_that_somebody_chose(there: tuple[str, ...], after: tuple[str, ...]) -> None:
+    """Names stay where nothing but `defaults` is wished for; addresses would lead past the mirror.
+
+    A profile with an opinion, such as conda-forge-only, has its way.
+    """
+
+    def channels(order: tuple[str, ...]) -> object:
+        edits = TARGET.edits({("channels",): there}, replace(WISH, order=order), machine())
+        return next((edit.value for edit in edits if edit.key == ("channels",)), there)
+
+    assert channels(("defaults",)) == after
+    assert channels(("conda-forge",)) == ("conda-forge",)
+
+
 def test_the_other_name_of_channels() -> None:
     """A file that says `channel` is not given `channels` too: conda refuses both."""
-    keys = [edit.key for edit in TARGET.edits({("channel",): ("a",)}, WISH, machine())]
+    keys = [edit.key for edit in TARGET.edits({("channel",): ("https://own.example/a",)}, WISH, machine())]
     assert ("channel",) in keys
     assert ("channels",) not in keys
 

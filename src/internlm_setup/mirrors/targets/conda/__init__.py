@@ -58,7 +58,8 @@ class Conda:
         """See `Target.edits`: conda puts a channel's name behind its base, mamba wants the full address."""
         mamba = any(name in machine.programs for name in _MAMBAS)
         official = tuple(c.url for c in wish.channels if c.url.endswith(f"/pkgs/{c.name}"))
-        wanted: dict[Key, Value] = {(("channel",) if ("channel",) in before else ("channels",)): wish.order}
+        channels: Key = ("channel",) if ("channel",) in before else ("channels",)
+        wanted: dict[Key, Value] = {channels: _order(before.get(channels), wish)}
         if str(before.get(("show_channel_urls",))).lower() not in _TRUE:
             wanted["show_channel_urls",] = True
         if official:
@@ -116,6 +117,19 @@ class Conda:
 
     def _effective(self, sources: Sequence[merge.Source], machine: Machine, asked: str | None) -> Effective:
         return addresses.effective(sources, machine.env, is_windows=machine.platform == "win32", asked=asked)
+
+
+def _order(there: object, wish: Wish) -> tuple[str, ...]:
+    """Return the value of `channels`: where the wish has no opinion, names that somebody chose stay.
+
+    An address in their list would lead past the mirror. Where no name leads to it, `defaults` goes first.
+    """
+    items = there if isinstance(there, tuple) else (there,) if there else ()
+    chosen = tuple(name for name in items if name != "nodefaults")  # which conda takes for a channel's name
+    if wish.order != ("defaults",) or any("://" in str(name) for name in chosen):
+        return wish.order
+    served = {"defaults", *(channel.name for channel in wish.channels)}
+    return chosen if served.intersection(chosen) else (*wish.order, *chosen)
 
 
 def _in_order(said: Mapping[str, Mapping[str, object]], machine: Machine) -> list[merge.Source]:
