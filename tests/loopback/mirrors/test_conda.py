@@ -13,6 +13,7 @@ from condarcs import CONDARCS
 from internlm_setup.core.paths import Paths
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors import borrow
+from internlm_setup.mirrors.doctor import diagnose
 from internlm_setup.mirrors.edit import changed, yaml
 from internlm_setup.mirrors.model import Channel, Machine, Serving, Site, Wish
 from internlm_setup.mirrors.targets.conda import TARGET
@@ -314,3 +315,27 @@ def test_the_variables_of_exec(place: Place) -> None:
     place.env = {**lent, "CONDA_CHANNELS": "conda-forge"}
     assert place.agreed() == (f"{base}/cloud/conda-forge",)
     assert list(place.home.glob("**/.condarc")) == []
+
+
+TAUGHT = {
+    "unindented": "channels:\n- defaults\ncustom_channels:\nconda-forge: {cloud}\npytorch: {cloud}\n",
+    "on one line": "channels: - defaults custom_channels: conda-forge: {cloud} pytorch: {cloud}\n",
+}
+
+
+@pytest.mark.parametrize("block", TAUGHT.values(), ids=TAUGHT)
+def test_the_tutorials_blocks_are_repaired(place: Place, block: str) -> None:
+    """Before, conda ignores the channels, or the whole file; afterwards it knows where they are."""
+    cloud = f"{BASE}/cloud"
+    place.put("home/.condarc", block.format(cloud=cloud).encode())
+    assert cloud not in _custom_channels(place)
+    env = {**place.variables(), "PATH": ""}
+    (change,) = diagnose(make_world(env, place.home, place.folder, Paths.of(env, place.home)), online=False).changes
+    assert change.after is not None
+    place.put("home/.condarc", change.after)
+    for name in ("conda-forge", "pytorch"):
+        assert f"  {name}: {cloud}\n" in _custom_channels(place)
+
+
+def _custom_channels(place: Place) -> str:
+    return place.conda.run(["config", "--show", "custom_channels"], place.variables())

@@ -15,8 +15,8 @@ _NAME = re.compile(r"[A-Za-z][\w.-]*")
 _END = "EOF"  # of the here-document that the tutorial's block is in
 
 _COLLAPSED = Text(
-    en="`{path}` is a block from the tutorial that lost its line breaks: conda cannot read it",
-    zh="`{path}` 是教程中的一段配置，但换行丢失了：conda 无法读取",
+    en="`{path}` is a block from the tutorial that lost its line breaks: conda ignores the whole file",
+    zh="`{path}` 是教程中的一段配置，但换行丢失了：conda 会忽略整个文件",
 )
 _BROKEN = Text(en="`{path}`, line {line}, cannot be parsed: {reason}", zh="`{path}` 第 {line} 行无法解析：{reason}")
 
