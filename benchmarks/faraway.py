@@ -32,8 +32,8 @@ WAYS = ("bbr", "cubic")
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the options."""
     parser = session.parser(__doc__)
-    parser.add_argument("--size-mb", type=int, default=300, help="size of the file (%(default)s)")
-    parser.add_argument("--limit-s", type=float, default=45, help="cut a run off after this time (%(default)s)")
+    parser.add_argument("--size-mb", type=int, default=1000, help="size of the file (%(default)s)")
+    parser.add_argument("--limit-s", type=float, default=75, help="cut a run off after this time (%(default)s)")
     parser.add_argument("--round-trip-ms", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--mbit", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--loss", type=float, default=0.005, help="(%(default)s)")

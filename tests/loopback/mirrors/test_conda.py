@@ -12,6 +12,7 @@ import pytest
 from condarcs import CONDARCS
 from internlm_setup.core.paths import Paths
 from internlm_setup.core.text import Text
+from internlm_setup.mirrors import borrow
 from internlm_setup.mirrors.doctor import diagnose
 from internlm_setup.mirrors.edit import changed, yaml
 from internlm_setup.mirrors.model import Channel, Machine, Serving, Site, Wish
@@ -307,6 +308,19 @@ def test_installs(place: Place, start: str, tmp_path: Path) -> None:
     assert (place.folder / "envs/tinyforge/share/tinyforge.txt").read_text() == "tinyforge came by conda-forge\n"
     assert (place.folder / "envs/tinymain/share/tinymain.txt").read_text() == "tinymain came by main\n"
     assert any("/anaconda/cloud/conda-forge/noarch/repodata" in path for path in asked)
+
+
+def test_the_variables_of_exec(place: Place) -> None:
+    """A borrowed mirror is what conda asks, for `defaults` and for a channel that is named; no file is written."""
+    env = {**place.variables(), "PATH": ""}
+    world = make_world(env, place.home, place.home, Paths.of(env, place.home))
+    lent = borrow.variables(["conda", "install", "numpy"], "nju", world)
+    place.env = lent
+    base = world.sites.serving("nju", "conda").url
+    assert place.agreed() == (f"{base}/pkgs/main", f"{base}/pkgs/r")
+    place.env = {**lent, "CONDA_CHANNELS": "conda-forge"}
+    assert place.agreed() == (f"{base}/cloud/conda-forge",)
+    assert list(place.home.glob("**/.condarc")) == []
 
 
 TAUGHT = {
