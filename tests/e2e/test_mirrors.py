@@ -140,6 +140,26 @@ def test_passwords_are_shown_nowhere(machine: Machine) -> None:
     assert "the variable `PIP_INDEX_URL` wins over it and says https://me:***@env.example/simple" in said[-1].err
 
 
+def test_passwords_of_ones_own_site_are_shown_nowhere(machine: Machine) -> None:
+    """Nor those on a command line: not in advice, not in what is borrowed, listed or measured."""
+    url = "http://me:hunter2@127.0.0.1:9"
+    lab = "\n".join(f"  {family}: {{url: {url}/{family}}}" for family in ("pypi", "npm", "huggingface", "pytorch"))
+    write(machine, Path(".config/internlm-setup/mirrors/lab.yaml"), f"families:\n{lab}\n")
+    lines = [
+        ("--site", "lab", "--tool", "pip,npm,huggingface,pytorch,poetry", "--json"),
+        ("exec", "--site", "lab", "-v", "--json", "--", "cat", f"{url}/x"),
+        ("list", "--json"),
+        ("list", "--family", "pypi"),
+        ("test", "--site", "lab", "--family", "pypi,pytorch", "--json"),
+        ("status", "--json"),
+    ]
+    for words in lines:
+        done = machine.run("mirrors", *words)
+        assert "://me:***@127.0.0.1" in done.out, words
+        said = done.out + done.err.replace("cat: 'http://me:hunter2@", "").replace("cat: http://me:hunter2@", "")
+        assert "hunter2" not in said, words
+
+
 # Tools, sites, profiles
 
 
@@ -193,6 +213,31 @@ def test_auto_measures_and_says_why(machine: Machine, sites: tuple[Mirrors, Path
     assert "measuring the sites for pypi" in done.err
     said = [line for line in done.err.splitlines() if line.startswith(f"pip: {chosen['pip']}: ")]
     assert len(said) == 1
+
+
+def test_auto_keeps_what_the_profile_is_for(machine: Machine) -> None:
+    """The sites are measured, the channels are the profile's; what is only advised about is not measured."""
+    done = machine.run("mirrors", "--site", "auto", "--profile", "gpu")
+    written = files(machine)[str(CONDA)].decode()
+    assert written.splitlines()[:3] == ["channels:", "  - conda-forge", "  - nvidia"]
+    assert "default_channels" not in written
+    assert "measuring the sites for conda" in done.err
+    assert "measuring the sites for pytorch" not in done.err
+
+
+def test_a_venv_that_is_no_condas(machine: Machine, python: Path) -> None:
+    """Pip's own file there is written; conda reads none there, which is said, or refused where it is named."""
+    machine.variables = {**machine.variables, "VIRTUAL_ENV": str(python)}
+    done = machine.run("mirrors", "--scope", "venv")
+    assert (done.code, files(machine)) == (0, {})
+    assert "skipped conda: conda has no file of the scope `venv` here" in done.err
+    assert "conda does not use what was written" not in done.err
+    assert "index-url" in (python / "pip.conf").read_text()
+    machine.run("mirrors", "undo")
+    assert not (python / "pip.conf").exists()
+    refused = machine.run("mirrors", "--scope", "venv", "--tool", "conda")
+    assert refused.code == 66
+    assert "it has: user, system" in refused.err
 
 
 def test_auto_with_nobody_there_changes_nothing(machine: Machine) -> None:

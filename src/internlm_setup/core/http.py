@@ -7,11 +7,13 @@ which run in processes of their own, get its trust store.
 from __future__ import annotations
 
 import ipaddress
+import platform
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -43,6 +45,11 @@ class BadProxy(ConfigError):
         zh="请把 HTTPS_PROXY 设为 http:// 代理，或执行：`unset HTTPS_PROXY ALL_PROXY`",
     )
     proxy: str
+
+
+def user_agent() -> str:
+    """Return how we present ourselves: name, version, Python."""
+    return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
 
 
 def origin_of(url: str) -> str:

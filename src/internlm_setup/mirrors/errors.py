@@ -118,10 +118,10 @@ class NoVenv(NotFoundError):
 
 @dataclass(eq=False)
 class ScopeLacks(NotFoundError):
-    """A tool has no file of the scope that was asked for."""
+    """A tool has no file of the scope that was asked for, or none on this machine."""
 
     code = "mirrors.no-such-scope"
-    text = Text(en="{tool} has no file of the scope `{scope}`", zh="{tool} 没有作用域为 `{scope}` 的文件")
+    text = Text(en="{tool} has no file of the scope `{scope}` here", zh="{tool} 在此没有作用域为 `{scope}` 的文件")
     hint = Text(en="it has: {has}", zh="可用的作用域：{has}")
     tool: str
     scope: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from internlm_setup.core.errors import ConfigError, SetupError, SeveralErrors
@@ -11,7 +11,7 @@ from internlm_setup.core.files import CannotRead, reading
 from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
 from internlm_setup.mirrors import probe, profiles, targets
-from internlm_setup.mirrors.errors import FileUnreadable, SiteLacks
+from internlm_setup.mirrors.errors import FileUnreadable, ScopeLacks, SiteLacks
 from internlm_setup.mirrors.journal import Journal
 from internlm_setup.mirrors.model import Change, Family, Scope, Site, Target, Wish
 from internlm_setup.mirrors.plan import Plan, Skip, Step, change, looked, scope_of, wished
@@ -44,7 +44,7 @@ class Request:
     """What was asked for.
 
     Attributes:
-        site: A site's id; None or `auto` leaves the choice to the profile.
+        site: A site's id; `auto` for the one that is measured to be best, None for the profile's.
         profile: A profile's id.
         tools: The tools that were named; empty for those that the choice is for.
         scope: Whose files; None for each tool's own.
@@ -64,10 +64,13 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
     Raises:
         UnknownSite, UnknownTool, UnknownProfile: With what is close to it.
         SiteLacks: The site has nothing for a tool that was named, or for any; it says who has.
+        ScopeLacks, NoVenv: There is no file of the scope that was asked for.
         ConfigError: A file cannot be read, or not changed in one key.
         UnavailableError: The sites were to be measured, and none answers.
     """
-    profile = profiles.get("auto" if request.site == "auto" else request.profile)
+    profile = profiles.get(request.profile)
+    if request.site == "auto":
+        profile = replace(profile, measured=True)
     site = None if request.site in {None, "auto"} else world.sites.get(str(request.site))
     chosen = _chosen(request, profile, site)
     present = [t for t in chosen if request.tools or t.always or t.program in world.machine.programs or not t.scopes]
@@ -75,14 +78,14 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
     if site and not chosen:
         world.sites.serving(site.id, profile.families[0])
     steps: list[Step] = []
-    lacks: list[tuple[str, SiteLacks]] = []
+    lacks: list[tuple[str, SiteLacks | ScopeLacks]] = []
     errors: list[SetupError] = []
     for target in present:
         try:
             steps.append(_step(target, choose, request, world))
         except ConfigError as error:
             errors.append(error)
-        except SiteLacks as error:
+        except (SiteLacks, ScopeLacks) as error:
             if request.tools:
                 raise
             lacks.append((target.id, error))
@@ -119,7 +122,7 @@ class _Choice:
         self._measured: dict[Family, tuple[Site, Text]] = {}
         if site is None and profile.measured:
             for family in dict.fromkeys(t.families[0] for t in present):
-                if world.sites.having(family):
+                if world.sites.having(family) and family not in self._advised:
                     tell(_MEASURING.fill(family=family))
                     self._measured[family] = probe.best(family, world, targets.in_use(family, world, present))
 
@@ -158,6 +161,8 @@ def _step(target: Target, choose: _Choice, request: Request, world: World) -> St
         wish, seen = _conda(choose.profile, site, world)
         notes += seen
     changes = wished(target, wish, scope, world.machine, _read_strictly) if scope else ()
+    if scope == "venv" and not changes:
+        raise ScopeLacks(target.title, scope, ", ".join(other for other in target.scopes if other != scope))
     return Step(target, wish, scope, changes, installed, before, notes, tuple(target.advice(wish, world.machine)))
 
 

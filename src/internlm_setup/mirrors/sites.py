@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from internlm_setup.core.shapes import Misshapen, check_shape, read_yaml
 from internlm_setup.core.text import Text
-from internlm_setup.mirrors.errors import BadSiteFile, SiteLacks, UnknownFamily, UnknownSite
+from internlm_setup.mirrors.errors import BadSiteFile, SiteLacks, UnknownFamily, UnknownSite, close_to
 from internlm_setup.mirrors.model import Family, Serving, Site
 
 FAMILIES: tuple[Family, ...] = ("pypi", "conda", "npm", "apt", "huggingface", "pytorch", "python")
@@ -59,10 +58,7 @@ class Sites:
         """
         found = self.by_id.get(site_id.lower())
         if found is None:
-            near = difflib.get_close_matches(site_id.lower(), self.by_id, n=3, cutoff=0.5)
-            words = ", ".join(f"`{name}`" for name in near)
-            close = Text(en=f"; did you mean {words}?", zh=f"；您是否想输入 {words}？") if near else Text(en="", zh="")
-            raise UnknownSite(site_id, close)
+            raise UnknownSite(site_id, close_to(site_id.lower(), self.by_id))
         return found
 
     def having(self, family: Family, channel: str | None = None) -> list[Site]:

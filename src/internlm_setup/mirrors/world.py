@@ -8,11 +8,10 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path, PurePath
 
 from internlm_setup.core.clock import Clock, SystemClock
-from internlm_setup.core.http import Network
+from internlm_setup.core.http import Network, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.mirrors.model import Machine
 from internlm_setup.mirrors.sites import Sites, load_sites
@@ -84,14 +83,13 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths) -> W
     folders = [shipped_configs() / "mirrors", paths.config / "mirrors"]
     if env.get(SITES_VARIABLE):
         folders.append(Path(env[SITES_VARIABLE]))
-    agent = f"internlm-setup/{version('internlm-setup')} python/{system.python_version()}"
     programs = OnPath(env.get("PATH", os.defpath))
     return World(
         machine=Machine(sys.platform, env, home, _is_admin(), programs),
         subdir=env.get("CONDA_SUBDIR") or conda_subdir(sys.platform, system.machine()),
         sites=load_sites(folders),
         paths=paths,
-        network=Network.from_env(env, agent),
+        network=Network.from_env(env, user_agent()),
         clock=SystemClock(),
         cwd=cwd,
     )

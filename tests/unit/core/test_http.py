@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.http import BadProxy, Network, origin_of
+from internlm_setup.core.http import BadProxy, Network, origin_of, user_agent
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.trust import BadTrustFile
 from servers.rude import KEPT, closed_port, listening, own_certificate
@@ -19,6 +19,11 @@ PROXY = "http://proxy.test:3128"
 def network(**env: str) -> Network:
     """Read a network from an environment."""
     return Network.from_env(env, "ours/1")
+
+
+def test_user_agent() -> None:
+    """Requests say who we are, with the version."""
+    assert user_agent().startswith("internlm-setup/0.1.0 python/3.")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Cache:
         """Keep what was seen; a folder that cannot be written to is no misfortune."""
         kept = {"version": _VERSION, "at_s": now_s, "seen": [asdict(each) for each in seen]}
         with suppress(WriteError):
-            write_atomically(self._file(family), json.dumps(kept, ensure_ascii=False, indent=1).encode())
+            write_atomically(self._file(family), json.dumps(kept, ensure_ascii=False, indent=1).encode(), mode=0o600)
 
     def _file(self, family: str) -> Path:
         return self._folder / f"measured-{family}.json"

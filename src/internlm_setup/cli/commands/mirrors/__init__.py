@@ -166,7 +166,10 @@ def _draw_proof(session: Session, planned: Plan, world: World) -> None:
 
 def _draw_advice(session: Session, planned: Plan) -> None:
     """Say what the tools have to say beside their files."""
-    advice = [(step.target.id, words) for step in planned.steps for words in step.advice]
+    from internlm_setup.mirrors.plan import redacted
+
+    said = [(step.target.id, words) for step in planned.steps for words in step.advice]
+    advice = [(tool, Text(en=redacted(words.en), zh=redacted(words.zh))) for tool, words in said]
     session.output.result({"advice": [{"tool": tool, "words": words} for tool, words in advice]})
     for tool, words in advice:  # some begin with the tool's name as it is
         session.output.talk(words if words.en.startswith(f"{tool} ") else _LINE.fill(tool=tool, words=words))

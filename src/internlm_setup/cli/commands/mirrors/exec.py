@@ -46,11 +46,13 @@ def exec_(
     """Run it, and end with its exit code."""
     session = Session.of(ctx)
     from internlm_setup.mirrors import borrow
+    from internlm_setup.mirrors.plan import redacted, shown
     from internlm_setup.mirrors.world import make_world
 
     world = make_world(session.env, session.home, Path.cwd(), session.paths)
     variables = borrow.variables(command, site, world)
-    session.output.detail(_THROUGH.fill(variables=" ".join(f"{k}={v}" for k, v in variables.items())))
+    safe = {name: redacted(value) for name, value in variables.items()}
+    session.output.detail(_THROUGH.fill(variables=" ".join(f"{k}={v}" for k, v in safe.items())))
     code = run(command, {**session.env, **variables})
-    session.output.result({"command": command, "variables": variables, "exit_code": code})
+    session.output.result({"command": shown(command), "variables": safe, "exit_code": code})
     raise typer.Exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,7 @@ def list_(
 
     world = make_world(session.env, session.home, Path.cwd(), session.paths)
     sites = list(world.sites) if family is None else world.sites.having(check_family(family))
-    session.output.result({"sites": sites})
+    session.output.result({"sites": [_safe(site) for site in sites]})
     if family is None:
         _draw_all(session, [site for site in sites if site.retired is None])
     else:
@@ -65,6 +66,17 @@ def list_(
             if family in {None, what.partition("/")[0]}:
                 session.output.detail(_REFUSED.fill(site=site.id, what=what, why=why))
     session.output.talk(_CHECKED)
+
+
+def _safe(site: Site) -> Site:
+    """Return a site that is safe to show: somebody's own may have a password in its addresses."""
+    from internlm_setup.mirrors.plan import redacted
+
+    safe = {}
+    for family, has in site.families.items():
+        channels = {name: redacted(url) for name, url in has.channels.items()}
+        safe[family] = replace(has, url=redacted(has.url), channels=channels)
+    return replace(site, families=safe)
 
 
 def _draw_all(session: Session, sites: list[Site]) -> None:
@@ -86,6 +98,6 @@ def _draw_family(session: Session, family: str, sites: list[Site]) -> None:
         Text(en="HAS", zh="包含"),
         Text(en="CHECKED", zh="核对日期"),
     ]
-    found = [(site, site.families[family]) for site in sites]
+    found = [(site, site.families[family]) for site in map(_safe, sites)]
     rows = [(s.id, has.kind, has.url, " ".join([*has.channels, *has.paths]), s.checked_on) for s, has in found]
     session.output.table(columns, rows)

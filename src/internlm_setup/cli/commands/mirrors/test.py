@@ -123,10 +123,12 @@ def _data(report: Report) -> dict[str, object]:
 
 
 def _row_data(row: Row) -> dict[str, object]:
+    from internlm_setup.mirrors.plan import redacted
+
     seen = row.seen
     return {
         "site": seen.site,
-        "url": seen.url,
+        "url": redacted(seen.url),
         "verdict": row.verdict,
         "why": row.why,
         "answers": seen.trouble is None,

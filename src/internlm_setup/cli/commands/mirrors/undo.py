@@ -32,7 +32,7 @@ def undo(
     ctx: typer.Context,
     record: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help=say("What the run said, or `status` says", "运行时或 `status` 给出的编号")),
+        typer.Argument(metavar="ID", help=say("What the run called itself", "运行时给出的编号")),
     ] = None,
 ) -> None:
     """Undo one run and say what became of each file."""

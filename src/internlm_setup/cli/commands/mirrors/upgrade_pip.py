@@ -37,10 +37,12 @@ def upgrade_pip(
     """Upgrade, and end with pip's exit code."""
     session = Session.of(ctx)
     from internlm_setup.mirrors import borrow
+    from internlm_setup.mirrors.plan import redacted
     from internlm_setup.mirrors.world import make_world
 
     upgrade = borrow.upgrade(site, make_world(session.env, session.home, Path.cwd(), session.paths))
     session.output.talk(_HOW.fill(why=upgrade.why))
     code = run(list(upgrade.command), {**session.env, **upgrade.variables})
-    session.output.result({"command": upgrade.command, "variables": upgrade.variables, "exit_code": code})
+    safe = {name: redacted(value) for name, value in upgrade.variables.items()}
+    session.output.result({"command": upgrade.command, "variables": safe, "exit_code": code})
     raise typer.Exit(code)
