@@ -196,6 +196,16 @@ def test_the_readme_is_one_screen() -> None:
     assert max(text_of(ROOT / name).count("\n") for name in ("README.md", "README.zh-CN.md")) <= 64
 
 
+def test_the_readme_shows_what_mirrors_says() -> None:
+    """Every line of the section is in the page that is compared with the real output."""
+    for suffix in (".md", ".zh-CN.md"):
+        (shown,) = [
+            text for _, text in blocks(ROOT / f"README{suffix}") if text.startswith("$ internlm-setup mirrors\n")
+        ]
+        said = text_of(DOCS / "reference" / f"used-by-mirrors{suffix}").splitlines()
+        assert set(shown.splitlines()[1:]) - {"[…]"} <= set(said)
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     """Each has its number in the name and the title, the same sections, and a link from the first."""
     pages = sorted((DOCS / "adr").glob("*.md"))
