@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from internlm_setup.cli.errors import NoSuchProgram
 from internlm_setup.cli.signals import left_to
@@ -58,8 +58,14 @@ def opened(env: Mapping[str, str]) -> Iterator[Place]:
         yield Place(server, mirrors, variables, {**kept, **variables, **own}, home)
 
 
-def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> int:
+def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None, stdout: TextIO | None = None) -> int:
     """Run a command with our terminal and return its exit code as a shell would give it.
+
+    Args:
+        line: The command line.
+        env: Its whole environment.
+        cwd: Where; None for here.
+        stdout: Where its stdout goes; None for ours.
 
     Raises:
         NoSuchProgram: It cannot be started.
@@ -67,7 +73,7 @@ def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> 
     program = shutil.which(line[0], path=env.get("PATH"))
     if program is None:
         raise NoSuchProgram(line[0])
-    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd)  # noqa: S603
+    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd, stdout=stdout)  # noqa: S603
     with left_to(child):
         code = child.wait()
     return code if code >= 0 else 128 - code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -89,18 +87,10 @@ class Place:
         return real
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Conda:
-    """The program, installed once."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        pytest.skip("the channels of these tests are for linux-64")
-    return conda.install(tmp_path_factory.mktemp("conda"))
-
-
 @pytest.fixture
-def place(tmp_path: Path, program: Conda) -> Place:
+def place(tmp_path: Path, real_conda: Conda) -> Place:
     """An empty home beside an installation."""
-    found = Place(tmp_path, program, tmp_path / "home", tmp_path / "miniconda3")
+    found = Place(tmp_path, real_conda, tmp_path / "home", tmp_path / "miniconda3")
     found.home.mkdir()
     found.root.mkdir()
     return found

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -88,11 +89,16 @@ class _Walk:
         """Show a command, run it as a person would, and check how it ended, where `expect` says how."""
         shown = "internlm-setup " + " ".join(words)
         self.session.output.talk(self.session.output.paint("dim", f"$ {shown}"))
-        code = run(self.line(*words), self.place.env, cwd=self.folder)
+        code = run(self.line(*words), self.place.env, cwd=self.folder, stdout=self.stdout)
         self.expect(shown, expect is None or code == expect, f"exit {code}, not {expect}")
 
+    @property
+    def stdout(self) -> TextIO | None:
+        """Where a command's stdout goes: our stderr with `--json`, whose stdout is the envelope's alone."""
+        return None if self.session.output.form == "human" else sys.stderr
+
     def line(self, *words: str) -> list[str]:
-        """Return the installed command; a child's stdout must not mix with our JSON."""
+        """Return the installed command."""
         program = shutil.which("internlm-setup", path=self.place.env["PATH"])
         start = [program] if program else [sys.executable, "-m", "internlm_setup"]
         quiet = ["--quiet"] if self.session.common.quiet else []
@@ -159,7 +165,7 @@ def _killed(walk: _Walk) -> None:
     server.faults.throttle(total_bytes_per_s=SLOW_BYTES_PER_S)
     words = ("fetch", MODEL, "--source", "modelscope", "--to", "killed")
     walk.session.output.talk(walk.session.output.paint("dim", "$ internlm-setup " + " ".join(words)))
-    child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder)  # noqa: S603
+    child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder, stdout=walk.stdout)  # noqa: S603
     try:
         server.log.wait_for_bytes(before + (12 << 20), timeout_s=PATIENCE_S)
     finally:
@@ -188,7 +194,7 @@ def _corrupted(walk: _Walk) -> None:
     if shutil.which("sha256sum"):
         line = ["sha256sum", "-c", "--quiet", ".internlm-setup/SHA256SUMS"]
         walk.session.output.talk(walk.session.output.paint("dim", "$ cd killed; " + " ".join(line)))
-        code = run(line, walk.place.env, cwd=walk.folder / "killed")
+        code = run(line, walk.place.env, cwd=walk.folder / "killed", stdout=walk.stdout)
         walk.expect("sha256sum agrees", code == 0, f"exit {code}")
 
 
