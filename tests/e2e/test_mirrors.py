@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from internlm_setup.mirrors import borrow
 from internlm_setup.mirrors.errors import ExternallyManaged, NoPip
 from internlm_setup.mirrors.world import SITES_VARIABLE, make_world
 from internlm_setup.playground.mirror import Mirrors
-from servers import namespace
+from servers import namespace, pips
 from servers.machine import Machine
 from servers.shelf import shelf
 
@@ -47,7 +46,7 @@ def machine(tmp_path: Path, sites: tuple[Mirrors, Path]) -> Machine:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with a pip."""
     place = tmp_path_factory.mktemp("venv")
-    venv.create(place, with_pip=True)
+    pips.make(place)
     return place
 
 

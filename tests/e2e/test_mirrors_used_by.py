@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from internlm_setup.mirrors.world import SITES_VARIABLE
 from internlm_setup.playground.mirror import Mirrors
-from servers import namespace
+from servers import namespace, pips
 from servers.machine import Done, Machine
 from servers.shelf import shelf
 
@@ -124,7 +123,7 @@ def test_packets_dropped(machine: Bare, language: str) -> None:
 def test_a_venv_is_active(machine: Bare, language: str) -> None:
     """Its pip reads the user's file, and says so itself."""
     place = machine.home / "venv"
-    venv.create(place, with_pip=True)
+    pips.make(place)
     machine.path.insert(0, str(place / "bin"))
     done = machine.mirrors(language, machine.dark, VIRTUAL_ENV=str(place))
     assert said(done, machine) == promised(language, "venv")
@@ -139,7 +138,7 @@ def test_a_venv_is_active(machine: Bare, language: str) -> None:
 def test_a_venvs_own_file_wins(machine: Bare, language: str) -> None:
     """And that is said; with `--scope venv` that file is written."""
     place = machine.home / "venv"
-    venv.create(place, with_pip=True)
+    pips.make(place)
     (place / "pip.conf").write_text("[global]\nindex-url = https://elsewhere.example/simple\n")
     machine.path.insert(0, str(place / "bin"))
     done = machine.mirrors(language, machine.dark, VIRTUAL_ENV=str(place))

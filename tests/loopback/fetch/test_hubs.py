@@ -106,7 +106,7 @@ def test_a_second_run_moves_no_byte_and_reads_no_file(machine: Machine, hub: Hub
 def test_a_second_run_loads_nothing_that_fetches(machine: Machine) -> None:
     """Half of the time of a run with nothing to do is imports: what is not needed is not loaded."""
     machine.fetch(source="modelscope")
-    listing = "import sys; from internlm_setup.cli import main; print(main(), *sys.modules)"
+    listing = "import sys; from internlm_setup.cli import main; print(main(sys.argv[1:]), *sys.modules)"
     words = [sys.executable, "-c", listing, "fetch", MODEL, "--source", "modelscope"]
     said = subprocess.run(words, cwd=machine.cwd, env=machine.env, capture_output=True, text=True, check=True).stdout
     code, *loaded = said.splitlines()[-1].split()

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -21,6 +20,7 @@ from internlm_setup.mirrors import targets
 from internlm_setup.mirrors.edit import changed, ini, npmrc
 from internlm_setup.mirrors.model import Effective, Machine, Scope, Serving, Wish
 from servers.index import MODULE, PACKAGE, Index, serving
+from servers.pips import make
 
 if os.name == "nt":
     pytest.skip("Windows' path rules are tested as functions", allow_module_level=True)
@@ -34,7 +34,7 @@ DEFAULT_A = "[[index]]\nurl = 'http://a/'\ndefault = true\n"
 def pips(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """Make an environment that has a pip of its own; the system's Python brings it."""
     folder = tmp_path_factory.mktemp("python")
-    venv.create(folder, with_pip=True)
+    make(folder)
     return {name: folder / "bin" / name for name in ("python", "pip")}
 
 

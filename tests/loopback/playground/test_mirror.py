@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 
+from internlm_setup.core.sidecar import python_with_pip
 from internlm_setup.playground.mirror import Mirrors
 from servers.asking import ask
 
@@ -45,7 +46,7 @@ def test_pip_installs(mirrors: Mirrors, tmp_path: Path) -> None:
     """From the index under any prefix, hash and all."""
     for prefix in ("/pypi/web/simple", "/simple/"):
         target = tmp_path / prefix.strip("/").replace("/", "-")
-        pip: Sequence[str] = (sys.executable, "-m", "pip", "--isolated", "install", "--no-cache-dir")
+        pip = (python_with_pip(), "-m", "pip", "--isolated", "install", "--no-cache-dir")
         run(*pip, "--target", target, "-i", mirrors["one"].url + prefix, "playground-hello")
         sys_path = {"PYTHONPATH": str(target)}
         assert "hello from a mirror" in run(
