@@ -23,12 +23,14 @@ from pathlib import Path, PurePosixPath
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 
+import conda_editors
 import results
 import session
 from cases.mirrors.marked import SITE, WISH, Case
 from internlm_setup.mirrors import targets
 from internlm_setup.mirrors.edit import TouchesMore, Unparseable, changed
 from internlm_setup.mirrors.model import Key, Machine
+from servers.conda import VERSION
 
 PYPI, NPM = SITE.families["pypi"].url, SITE.families["npm"].url
 KEYS: dict[str, Key] = {
@@ -169,9 +171,15 @@ def main(words: Sequence[str] | None = None) -> int:
             if not options.only or any(word in editor.name for word in options.only):
                 rows.append(row(editor, corpus(editor.files)[:: 10 if options.short else 1], Path(folder) / "home"))
                 session.tell(" ".join(rows[-1]))
+        of_conda = conda_editors.table(programs.folder / "conda", 10 if options.short else 1)
     heads = ("Files of", "Tool", "Files", "Mirror set", "Set, and all else kept", "Other settings changed")
     text = "\n\n".join(
-        ["## Configuration files after a tool has set a mirror", results.table(heads, rows), versions(programs)]
+        [
+            "## Configuration files after a tool has set a mirror",
+            results.table(heads, rows),
+            of_conda,
+            versions(programs),
+        ]
     )
     results.publish("editors", text, write=options.write)
     return 0
@@ -249,7 +257,7 @@ def versions(programs: Programs) -> str:
     found = subprocess.run(listed, capture_output=True, encoding="utf-8", check=True).stdout.split()
     names = [line.replace("==", " ") for line in found if line.split("==")[0] in FROM_PIP]
     npm = subprocess.run(["npm", "--version"], capture_output=True, encoding="utf-8", check=True).stdout.strip()
-    return f"{', '.join(names)}, npm {npm}; {results.machine()}."
+    return f"{', '.join(names)}, npm {npm}, conda {VERSION}; {results.machine()}."
 
 
 if __name__ == "__main__":
