@@ -27,6 +27,7 @@ CTRL_C = 130
 # Starting makes many objects and hardly any garbage: looking for it at every 700th, as Python does, takes a tenth of
 # the time until the first request. At the exit it would look twice more, to free what the system takes back anyway.
 GARBAGE_AFTER = 20_000
+HARMLESS_THREADS = {"MainThread", "watchdog"}  # an exit may tear down what the others work with
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     make_unbreakable(sys.stdout, sys.stderr)
     session, rest = _prepare(arguments, os.environ)
     code = _flushed(lambda: _run(session, rest))
-    if argv is None and threading.active_count() > 1:
+    if argv is None and {thread.name for thread in threading.enumerate()} - HARMLESS_THREADS:
         _leave(code)
     return code
 
