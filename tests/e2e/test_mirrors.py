@@ -159,6 +159,14 @@ def test_passwords_of_ones_own_site_are_shown_nowhere(machine: Machine) -> None:
         assert "hunter2" not in said, words
 
 
+def test_files_that_are_turned_off(machine: Machine) -> None:
+    """What is in force then is the built-in default, and why is said."""
+    machine.variables = {**machine.variables, "PIP_CONFIG_FILE": "/dev/null"}
+    done = machine.run("mirrors", "--tool", "pip")
+    assert "pip does not use what was written, but its built-in default" in done.err
+    assert "`PIP_CONFIG_FILE` turns every pip configuration file off" in done.err
+
+
 # Tools, sites, profiles
 
 

@@ -108,6 +108,18 @@ def test_root_or_not_is_the_same(machine: Bare, language: str) -> None:
     assert said(found, machine) == promised(language, "no-dns")
 
 
+def test_a_terminal_makes_no_difference(machine: Bare) -> None:
+    """The same words, nothing asked and nothing coloured."""
+    lacks = namespace.missing()
+    if lacks:
+        pytest.skip(lacks)
+    path = os.pathsep.join(machine.path)
+    _, shown, code = machine.run_on_terminal("mirrors", prefix=machine.dark, LANG=LOCALES["en"], PATH=path)
+    page = promised("en", "no-dns")
+    lines = _at_home(shown, machine).splitlines()  # each file's diff stands behind what was done to it
+    assert (sorted(lines), code) == (sorted((page.out + page.err).splitlines()), page.code)
+
+
 @pytest.mark.full
 @BOTH
 def test_packets_dropped(machine: Bare, language: str) -> None:

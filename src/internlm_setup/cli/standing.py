@@ -21,6 +21,7 @@ _WINS = Text(
     en="{tool} does not use what was written: {winner} wins over it and says {urls}",
     zh="{tool} 没有使用写入的内容：{winner} 优先于它，其值为 {urls}",
 )
+_IGNORED = Text(en="{tool} does not use what was written, but {urls}", zh="{tool} 没有使用写入的内容，而是 {urls}")
 _DEFAULT = Text(en="its built-in default", zh="内置默认值")
 _VARIABLE = Text(en="the variable `{where}`", zh="变量 `{where}`")
 _FILE = Text(en="`{where}`", zh="`{where}`")
@@ -41,15 +42,15 @@ def draw_standing(session: Session, standing: Standing) -> None:
         rules = _RULES if standing.installed else _ABSENT
         how = rules if found.asked is None else _ASKED.fill(program=found.asked)
         session.output.talk(_USES.fill(tool=standing.tool, urls=urls, how=how))
+    elif found.decided_by is None:
+        session.output.warn(_IGNORED.fill(tool=standing.tool, urls=urls))
     else:
         session.output.warn(_WINS.fill(tool=standing.tool, urls=urls, winner=_named(found.decided_by)))
     for note in found.notes:
         session.output.warn(_LINE.fill(tool=standing.tool, words=note))
 
 
-def _named(layer: Layer | None) -> Text:
-    if layer is None:
-        return _DEFAULT
+def _named(layer: Layer) -> Text:
     words = _VARIABLE if layer.kind == "variable" else _FILE
     return words.fill(where=printable(layer.where))
 

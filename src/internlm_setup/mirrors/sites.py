@@ -19,7 +19,7 @@ ANACONDAS = ("main", "r", "msys2", "free", "pro")  # Anaconda's own channels, wh
 
 _WORDS = re.compile(r".*\S.*", re.DOTALL)
 _TEXT = {"en": _WORDS, "zh": _WORDS}
-_URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+_URL = re.compile(r"(?=[!-~]+\Z)https?://[^/?#]+[^?#]*")  # ASCII: pip reads its files in the locale's encoding
 _PATH = re.compile(r"(?!/)[^\s?#]+")  # an address, or what follows the family's
 _SERVING = {
     "url": _URL,

@@ -261,6 +261,15 @@ def test_pip_is_heard() -> None:
     )
 
 
+def test_what_turns_files_off_is_said_though_the_program_does_not() -> None:
+    """Else nobody would know why what was written has no effect."""
+    (said,) = asked("pip", "env_var:\nglobal:\n  /etc/pip.conf, exists: True\n", PIP_CONFIG_FILE="/dev/null").notes
+    assert "turns every pip configuration file off" in said.en
+    uv = "\n        index_locations: IndexLocations {\n            flat_index: [],"
+    (said,) = asked("uv", uv, UV_NO_CONFIG="1").notes
+    assert "turns every uv configuration file off" in said.en
+
+
 def test_npm_is_heard() -> None:
     """The last that is not overridden decides."""
     said = (

@@ -165,6 +165,8 @@ def test_a_users_file_is_laid_over_key_by_key(shipped: Path, tmp_path: Path) -> 
     ("name", "text", "where", "words"),
     [
         ("bad", "families: {pypi: {url: ftp://x}}", "families.pypi.url", "`ftp://x` does not belong here"),
+        ("bad", "families: {pypi: {url: http://x/镜像}}", "families.pypi.url", "does not belong here"),
+        ("bad", "families: {pypi: {url: http://x /y}}", "families.pypi.url", "does not belong here"),
         ("bad", "families: {pypi: {}}", "families.pypi", "a list or fields expected"),
         ("bad", "families: {pypi: {kind: full}}", "families.pypi.url", "missing"),
         ("bad", "families: {pipy: {url: http://x}}", "families.pipy", "there is no such field"),

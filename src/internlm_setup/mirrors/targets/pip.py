@@ -125,7 +125,10 @@ class Pip:
     def ask(self, machine: Machine) -> Ask | None:
         """See `Target.ask`."""
         program = machine.programs.get("pip")
-        return Ask((str(program), "config", "debug"), _read_debug) if program else None
+        if program is None:
+            return None
+        notes = (_FILES_OFF,) if _are_off(machine) else ()
+        return Ask((str(program), "config", "debug"), lambda said: _read_debug(said, notes))
 
     def advice(self, wish: Wish, machine: Machine) -> Sequence[Text]:
         """See `Target.advice`: there is none."""
@@ -208,7 +211,7 @@ def _weighed(
     return Effective.of(found, [*notes, *([_EXTRA] if _EXTRA_INDEX in keys else [])], asked)
 
 
-def _read_debug(stdout: str) -> Effective:
+def _read_debug(stdout: str, notes: Sequence[Text]) -> Effective:
     """Read what `pip config debug` says: the variables, then each kind of file with all its values.
 
     It does not say which of two files of a kind a value is from; the stronger one is named.
@@ -229,4 +232,4 @@ def _read_debug(stdout: str) -> Effective:
             values[said[1], said[2]] = said[3]
     if not files["global"]:
         raise ValueError(stdout)
-    return _weighed(variables, [file for group in files.values() for file in group], (), "pip")
+    return _weighed(variables, [file for group in files.values() for file in group], notes, "pip")

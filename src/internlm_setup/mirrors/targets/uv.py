@@ -159,4 +159,6 @@ def _read_settings(stdout: str, machine: Machine) -> Effective:
         if url and "default: true," in index:
             layer = layers.get(origin[1] if origin else "", Layer("file", "pyproject.toml", _DEFAULT))
             found.append((layer, str(json.loads(url[1]))))
-    return Effective.of(found, asked="uv")
+    notes: list[Text] = []
+    _loaded(machine, lambda _: None, notes)
+    return Effective.of(found, notes, "uv")
