@@ -19,7 +19,7 @@ from internlm_setup.mirrors.profiles import Offer, Profile
 from internlm_setup.mirrors.revert import Undone
 from internlm_setup.mirrors.world import World, content, read
 
-CHANNEL_PATIENCE_S = 0.6
+CHANNEL_PATIENCE_S = 0.8
 
 _MEASURING = Text(en="measuring the sites for {family}", zh="正在测量 {family} 的各站点")
 _CHOSEN = Text(en="{site}: {why}", zh="{site}：{why}")
