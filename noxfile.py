@@ -30,6 +30,8 @@ PROGRAMS = {
     "iptables": "iptables",
     "tmux": "tmux",
     "debootstrap": "debootstrap",
+    "npm": "npm",
+    "zstd": "zstd",
 }
 SYSTEM_FOLDERS = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,8 +35,7 @@ class Stream:
 
     etag = None
 
-    def __init__(self, final: Location, answer: Any) -> None:
-        self.final = final
+    def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     def __enter__(self) -> Stream:  # noqa: PYI034  # Self needs Python 3.11
@@ -56,10 +56,16 @@ class Stream:
 class Other(Fetcher):
     """A fetcher over another library; its answers have `block` and `close`."""
 
-    def open(self, location: Location, wanted: Wanted) -> Any:
+    def __init__(self, network: Network, connections: int) -> None:
+        super().__init__(network)
+        self.connections = connections
+
+    def open(self, location: Location, wanted: Wanted, learned: Callable[[Location], None]) -> Any:
         """Ask for a span."""
         last = "" if wanted.end is None else wanted.end - 1
-        return Stream(location, self.ask(location.url, f"{wanted.start}-{last}"))
+        answer = self.ask(location.url, f"{wanted.start}-{last}")
+        learned(location)
+        return Stream(answer)
 
     def ask(self, url: str, span: str) -> Any:
         """Ask for a span of an address."""
@@ -146,7 +152,12 @@ class _CurlAnswer:
         self._multi.remove_handle(self._curl)
 
 
-LIBRARIES: dict[str, type[Fetcher]] = {"urllib3": Fetcher, "httpx2": Httpx2, "aiohttp": Aiohttp, "pycurl": Pycurl}
+LIBRARIES: dict[str, Callable[[Network, int], Fetcher]] = {
+    "urllib3": lambda network, _jobs: Fetcher(network),
+    "httpx2": Httpx2,
+    "aiohttp": Aiohttp,
+    "pycurl": Pycurl,
+}
 
 
 def main(library: str, url: str, size_bytes: str, sha256: str, target: str, jobs: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import goodput
@@ -32,8 +33,8 @@ WAYS = ("bbr", "cubic")
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the options."""
     parser = session.parser(__doc__)
-    parser.add_argument("--size-mb", type=int, default=300, help="size of the file (%(default)s)")
-    parser.add_argument("--limit-s", type=float, default=45, help="cut a run off after this time (%(default)s)")
+    parser.add_argument("--size-mb", type=int, default=1000, help="size of the file (%(default)s)")
+    parser.add_argument("--limit-s", type=float, default=75, help="cut a run off after this time (%(default)s)")
     parser.add_argument("--round-trip-ms", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--mbit", type=float, default=200, help="(%(default)s)")
     parser.add_argument("--loss", type=float, default=0.005, help="(%(default)s)")
@@ -52,10 +53,11 @@ def main(words: Sequence[str] | None = None) -> int:
         parts = [linkcheck.describe(options.round_trip_ms / 1000, options.mbit * MBIT, options.loss, check_s)]
         parts.append(f"Socket buffers of this machine, in bytes: {buffers('tcp_rmem')} and {buffers('tcp_wmem')}.")
         there = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="utf-8").split()
-        for name in options.congestion:
-            parts += under(here, model, name) if name in there else [f"### {name}", f"Not in this kernel: {name}."]
         title = f"{options.size_mb} MB from {options.round_trip_ms:.0f} ms away"
-        here.publish(f"{title}, {options.mbit:.0f} Mbit/s, {options.loss:.1%} loss", *parts)
+        line = f"{title}, {options.mbit:.0f} Mbit/s, {options.loss:.1%} loss"
+        for name in options.congestion:
+            found = under(here, model, name) if name in there else [f"Not in this kernel: {name}."]
+            replace(here, name=f"faraway_{name}").publish(f"{line}: {name}", *parts, *found)
     return 0
 
 
@@ -71,7 +73,7 @@ def under(here: Session, model: Model, congestion: str) -> list[str]:
     carried = f"The link carried {report.size_bytes / MB:.0f} MB; {report.lost / max(report.packets, 1):.2%} of packets"
     carried += f" vanished, {report.overflowed / max(report.packets, 1):.2%} found its queue full."
     tools, failures = goodput.without_failures(tools, pulls)
-    return [f"### {congestion}", goodput.table(tools, pulls), carried, failures, verdict(here, tools, pulls)]
+    return [goodput.table(tools, pulls), carried, failures, verdict(here, tools, pulls)]
 
 
 def buffers(name: str) -> str:

@@ -7,7 +7,17 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-QUESTIONS = ("http_libraries", "loopback", "small_files", "nothing_to_do", "journal", "kills", "capped", "faraway")
+QUESTIONS = (
+    "http_libraries",
+    "loopback",
+    "small_files",
+    "nothing_to_do",
+    "journal",
+    "kills",
+    "capped",
+    "faraway",
+    "editors",
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:

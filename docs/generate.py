@@ -15,7 +15,9 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import internlm_setup
@@ -25,6 +27,10 @@ from internlm_setup.core.errors import ExitCode, SetupError
 from internlm_setup.core.paths import shipped_configs
 from internlm_setup.core.text import LANGUAGES, Language, Text
 from internlm_setup.fetch.catalog import load_catalog
+from internlm_setup.mirrors import profiles, targets
+from internlm_setup.mirrors.edit import changed
+from internlm_setup.mirrors.model import Channel, Machine, Target, Wish
+from internlm_setup.mirrors.sites import load_sites
 
 PROGRAM = "internlm-setup"
 TITLES = {"huggingface": "Hugging Face", "modelscope": "ModelScope", "openxlab": "OpenXLab"}
@@ -71,6 +77,7 @@ OTHER_VARIABLES = (
     ("MODELSCOPE_API_TOKEN", "ModelScope's token; it wins over what `modelscope login` stored."),
     ("MODELSCOPE_HOME", "The folder of ModelScope's stored login; default `~/.modelscope`."),
     ("OPENXLAB_AK", "With `OPENXLAB_SK`, OpenXLab's key pair; it wins over the stored one. Public models need none."),
+    ("INTERNLM_SETUP_MIRRORS", "A folder of files of mirror sites, laid over the catalogue and over your own."),
     ("XDG_CONFIG_HOME", "Where the configuration folder is; default `~/.config`."),
     ("XDG_STATE_HOME", "Where the state folder is; default `~/.local/state`."),
     ("XDG_CACHE_HOME", "Where `--layout modelscope-cache` goes without `--to`; default `~/.cache`."),
@@ -349,6 +356,61 @@ def _anchor(heading: str) -> str:
     return heading.replace(".", "").replace(" ", "-").lower()
 
 
+def tools_page() -> str:
+    """Return the page that names every tool that `mirrors` knows."""
+    rows = [
+        f"| [{target.title}](tools/{target.id}.md) | {', '.join(target.families)} | {', '.join(target.scopes) or '–'} |"
+        for target in targets.known().values()
+    ]
+    head = (
+        "# Tools that `mirrors` knows\n\nWhat is written for each, where, and why.\n"
+        "A tool without a scope is only explained or advised about.\n"
+        "One more tool is [one file](../how-to/add-a-mirrored-tool.md)."
+    )
+    return _page(head, "\n".join(["| Tool | Reads | Scopes |", "|---|---|---|", *rows]))
+
+
+def tool_page(target: Target) -> str:
+    """Return one tool's page: its own words in both languages, its files on every system, and what a new one holds."""
+    homes = {
+        "Linux": ("linux", PurePosixPath("/home/you")),
+        "macOS": ("darwin", PurePosixPath("/Users/you")),
+        "Windows": ("win32", PureWindowsPath("C:/Users/you")),
+    }
+    machines = {name: Machine(platform, {}, home, False, {}) for name, (platform, home) in homes.items()}
+    blocks = [f"# {target.title}", target.about.en, target.about.zh]
+    rows = []
+    for scope in target.scopes:
+        cells = [", ".join(f"`{p}`" for p in target.files(m, scope, lambda _: None)) for m in machines.values()]
+        if any(cells):
+            rows.append(f"| {scope} | {' | '.join(cells)} |")
+    if rows:
+        table = "\n".join([f"| Scope | {' | '.join(machines)} |", "|---|---|---|---|", *rows])
+        blocks += ["## Files · 文件", "Where none of the scope's files exists yet.", table]
+    wish = _usual_wish(target.families[0])
+    if wish is not None:
+        path = target.files(machines["Linux"], target.scopes[0], lambda _: None) if target.scopes else ()
+        if path:
+            syntax = target.syntax(path[0])
+            written = changed(syntax, b"", target.edits({}, wish, machines["Linux"])).decode()
+            blocks += ["## A new file · 新文件", f"With `--site {wish.site.id}`:", f"```text\n{written.rstrip()}\n```"]
+        machine = replace(machines["Linux"], programs={"conda": Path("/opt/conda/bin/conda")})
+        advice = [f"- {text.of(language)}" for text in target.advice(wish, machine) for language in LANGUAGES]
+        if advice:
+            blocks += ["## Advice · 提示", "\n".join(advice)]
+    return _page(*blocks, "[All tools](../mirrored-tools.md)")
+
+
+def _usual_wish(family: str) -> Wish | None:
+    """Return what the tools of a family are told where nothing else was said."""
+    if family not in profiles.USUAL:
+        return None
+    site = load_sites([shipped_configs() / "mirrors"]).get(profiles.USUAL[family])
+    channels = site.families[family].channels
+    taught = [name for name in profiles.PROFILES["tutorial"].channels if name in channels and name != "msys2"]
+    return Wish(site, tuple(Channel(name, channels[name], "catalogue") for name in taught))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": lambda: commands_page("en"),
     "commands.zh-CN.md": lambda: commands_page("zh"),
@@ -358,6 +420,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "faults.zh-CN.md": lambda: faults_page("zh"),
     "settings.md": settings_page,
     "models.md": models_page,
+    "mirrored-tools.md": tools_page,
+    **{f"tools/{target.id}.md": partial(tool_page, target) for target in targets.known().values()},
 }
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from servers import conda
+from servers.conda import Conda
 
 settings.register_profile("house", deadline=None)  # timings are never asserted
 settings.load_profile("house")
@@ -27,6 +32,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("LANG", "C.UTF-8")
     return home
+
+
+@pytest.fixture(scope="session")
+def real_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
+    """The real conda, installed once."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        pytest.skip("the channels of these tests are for linux-64")
+    return conda.install(tmp_path_factory.mktemp("conda"))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -27,13 +27,23 @@ from internlm_setup.fetch.model import FetchedFile, FetchResult
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.playground import open_playground
+from internlm_setup.playground.mirror import Mirrors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PAIRS = [page for page in PAGES if page.name.endswith(".zh-CN.md") and "reference" not in page.parts]
 ADD_A_HUB = DOCS / "how-to" / "add-a-hub.md"
+ADD_A_SITE = DOCS / "how-to" / "add-a-mirror-site.md"
+ADD_A_TOOL = DOCS / "how-to" / "add-a-mirrored-tool.md"
 FROM_PYTHON = DOCS / "how-to" / "from-python.md"
+WITH_TARGETS = """
+import sys
+from internlm_setup.mirrors import targets
+targets.__path__.append(sys.argv.pop(1))
+from internlm_setup.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 PARSE = """
 import shlex, sys
 from internlm_setup.cli import app
@@ -186,6 +196,16 @@ def test_the_readme_is_one_screen() -> None:
     assert max(text_of(ROOT / name).count("\n") for name in ("README.md", "README.zh-CN.md")) <= 64
 
 
+def test_the_readme_shows_what_mirrors_says() -> None:
+    """Every line of the section is in the page that is compared with the real output."""
+    for suffix in (".md", ".zh-CN.md"):
+        (shown,) = [
+            text for _, text in blocks(ROOT / f"README{suffix}") if text.startswith("$ internlm-setup mirrors\n")
+        ]
+        said = text_of(DOCS / "reference" / f"used-by-mirrors{suffix}").splitlines()
+        assert set(shown.splitlines()[1:]) - {"[…]"} <= set(said)
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     """Each has its number in the name and the title, the same sections, and a link from the first."""
     pages = sorted((DOCS / "adr").glob("*.md"))
@@ -230,12 +250,12 @@ def test_blocks_are_what_they_say(page: Path) -> None:
 
 @pytest.mark.timeout(180)
 def test_python_examples_are_typed_as_users_write_them(tmp_path: Path) -> None:
-    """mypy, strict, has nothing to say about the door's examples and the worked hub."""
-    for page in (FROM_PYTHON, ADD_A_HUB):
+    """mypy, strict, has nothing to say about the door's examples, the worked hub and the worked tool."""
+    for page in (FROM_PYTHON, ADD_A_HUB, ADD_A_TOOL):
         for number, content in enumerate(c for language, c in blocks(page) if language == "python"):
             (tmp_path / f"{page.stem.replace('-', '_')}_{number}.py").write_text(content, encoding="utf-8")
     files = [str(path) for path in sorted(tmp_path.glob("*.py"))]
-    assert len(files) == 3
+    assert len(files) == 4
     where = ["--config-file", os.devnull, "--cache-dir", str(tmp_path / "cache"), "--follow-imports", "silent"]
     done = run("-m", "mypy", "--strict", *where, *files)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -293,3 +313,52 @@ def test_the_worked_hub_works(tmp_path: Path, classroom: str) -> None:
     missing = run(*line[:-3], "no/such", *line[-2:], env=env)
     assert missing.returncode == 66
     assert "Classroom has no model repository `no/such`" in missing.stderr
+
+
+@pytest.mark.loopback
+def test_the_worked_site_works(own_home: Path) -> None:
+    """The file of "add a mirror site", moved to loopback, is listed, measured, and led to."""
+    with Mirrors("campus") as mirrors:
+        text = only(ADD_A_SITE, "yaml").replace("https://mirrors.campus.example", mirrors["campus"].url)
+        folder = own_home / ".config" / "internlm-setup" / "mirrors"
+        folder.mkdir(parents=True)
+        (folder / "campus.yaml").write_text(text, encoding="utf-8")
+        line = ["-m", "internlm_setup", "mirrors"]
+        assert "campus" in run(*line, "list", "--family", "conda").stdout
+        tested = run(*line, "test", "--site", "campus", "--json")
+        assert tested.returncode == 0, tested.stderr
+        done = run(*line, "--site", "campus", "--tool", "pip,conda")
+        assert done.returncode == 0, done.stderr
+        url = mirrors["campus"].url
+    assert f"index-url = {url}/pypi/web/simple" in (own_home / ".config" / "pip" / "pip.conf").read_text()
+    assert f"conda-forge: {url}/anaconda/cloud\n" in (own_home / ".condarc").read_text()
+    refused = run(*line, "--site", "campus", "--tool", "npm")
+    assert refused.returncode == 66
+    assert "it only redirects" in refused.stderr
+
+
+def test_the_worked_tool_works(own_home: Path, tmp_path: Path) -> None:
+    """The file of "add a tool" is found: it is written, seen, examined, reset and undone like any other."""
+    (tmp_path / "bun.py").write_text(only(ADD_A_TOOL, "python"), encoding="utf-8")
+    bunfig = own_home / ".bunfig.toml"
+    before = "# mine\n[install]\n"
+    bunfig.write_text(before)
+
+    def mirrors(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run("-c", WITH_TARGETS, str(tmp_path), "mirrors", *words, env=variables)
+
+    done = mirrors("--tool", "bun", "--site", "npmmirror")
+    assert done.returncode == 0, done.stderr
+    written = bunfig.read_text()
+    assert written == f'{before}registry = "https://registry.npmmirror.com"\n'
+    status = json.loads(mirrors("status", "--tool", "bun", "--offline", "--json").stdout)["data"]["tools"][0]
+    assert (status["site"], status["decided_by"]["where"]) == ("npmmirror", str(bunfig))
+    shadowed = mirrors("doctor", "--offline", BUN_CONFIG_REGISTRY="https://own.example")
+    assert shadowed.returncode == 1, shadowed.stdout
+    assert "`unset BUN_CONFIG_REGISTRY`" in shadowed.stdout
+    assert mirrors("reset", "--tool", "bun").returncode == 0
+    assert bunfig.read_text() == before
+    assert mirrors("undo").returncode == 0
+    assert bunfig.read_text() == written
+    assert mirrors("undo").returncode == 0
+    assert bunfig.read_text() == before

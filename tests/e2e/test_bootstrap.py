@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from servers.machine import installed_command
+
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 REPOSITORY = Path(__file__).parents[2]
 WINDOWS = os.name == "nt"
@@ -379,6 +381,28 @@ def test_an_index_out_of_reach_is_gone_round(real: Checkout, port: str, request:
     out, _ = started.communicate()
     assert started.returncode == 0
     assert "tour" in out
+
+
+@pytest.mark.full
+@pytest.mark.timeout(480)
+def test_mirrors_out_of_reach_and_then_both_commands(real: Checkout, closed_port: int, tmp_path: Path) -> None:
+    """`mirrors` keeps its files, though nobody answers there; the two README commands work all the same."""
+    sites = tmp_path / "sites"
+    sites.mkdir()
+    nowhere = f"http://127.0.0.1:{closed_port}"
+    for name in ("cernet", "tuna"):
+        (sites / f"{name}.yaml").write_text(
+            f"families: {{pypi: {{url: {nowhere}/simple}}, conda: {{url: {nowhere}}}}}\n"
+        )
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    env = {**kept, "HOME": str(real.home), "INTERNLM_SETUP_MIRRORS": str(sites)}
+    assert subprocess.run([*installed_command(), "mirrors"], env=env, check=False).returncode == 0
+    assert nowhere in (real.home / ".config" / "pip" / "pip.conf").read_text()
+    tour = real.run("tour")
+    assert tour.returncode == 0, tour.stderr
+    assert "is out of reach; retrying with `pip --isolated`" in tour.stderr
+    told = real.run("test", "--version")
+    assert (told.returncode, told.stdout[:7]) == (0, "pytest ")
 
 
 @pytest.mark.full

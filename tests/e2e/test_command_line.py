@@ -165,6 +165,20 @@ def test_looking_imports_nothing_heavy(home: Path, words: list[str]) -> None:
     assert (set(HEAVY.split()) - light).isdisjoint(modules.split())
 
 
+def test_a_thread_that_was_given_up_is_not_torn_down(home: Path) -> None:
+    """Libraries in C may be at work in it; what an ordinary exit does would crash them (seen: signal 11)."""
+    code = (
+        "import atexit, sys, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "atexit.register(print, 'torn down')\n"
+        "from internlm_setup.cli import main\n"
+        "sys.exit(main())"
+    )
+    words = [sys.executable, "-c", code, "config", "path"]
+    done = subprocess.run(words, env=environment(home), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("\n"), "torn down" in done.stdout) == (0, 1, False)
+
+
 def test_version_does_not_import_typer(home: Path) -> None:
     """`--version` answers before anything slow is loaded."""
     done = subprocess.run(

@@ -48,12 +48,12 @@ class QuickClock:
 
 
 class HastyNetwork(Network):
-    """A network with half a second of patience for an answer."""
+    """A network with a second of patience for an answer."""
 
-    def pool(self, url: str, connections: int) -> urllib3.PoolManager:
+    def pool(self, url: str) -> urllib3.PoolManager:
         """See `Network.pool`."""
-        manager = super().pool(url, connections)
-        manager.connection_pool_kw["timeout"] = urllib3.Timeout(connect=5, read=0.5)
+        manager = super().pool(url)
+        manager.connection_pool_kw["timeout"] = urllib3.Timeout(connect=5, read=1.0)
         return manager
 
 

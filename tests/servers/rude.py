@@ -13,6 +13,7 @@ from pathlib import Path
 from servers.tls_proxy import write_certificate
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Kind: plain\r\nConnection: close\r\n\r\nhi"
+KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Listener:
 
     port: int
     received: list[bytes] = field(default_factory=list)
+    callers: int = 0
 
     @property
     def url(self) -> str:
@@ -34,8 +36,13 @@ class Listener:
 
 
 @contextmanager
-def listening(answer: bytes | None = OK, tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
-    """Read one block from every caller, then send `answer` and hang up; None keeps silent until the end."""
+def listening(
+    answer: bytes | None = OK, tls: ssl.SSLContext | None = None, answers: int | None = None
+) -> Iterator[Listener]:
+    """Read one block from every caller, then send `answer` and hang up; None keeps silent until the end.
+
+    With `answers`, each caller gets so many; who then says one thing more is hung up on.
+    """
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         listener = Listener(server.getsockname()[1])
@@ -43,11 +50,15 @@ def listening(answer: bytes | None = OK, tls: ssl.SSLContext | None = None) -> I
         def talk(plain: socket.socket) -> None:
             with suppress(OSError), plain, tls.wrap_socket(plain, server_side=True) if tls else plain as caller:
                 caller.settimeout(5)
-                listener.received.append(caller.recv(65536))
-                if answer is None:
-                    over.wait(5)
-                else:
-                    caller.sendall(answer)
+                listener.callers += 1
+                for _ in range(answers or 1):
+                    listener.received.append(caller.recv(65536))
+                    if answer is None:
+                        over.wait(5)
+                    else:
+                        caller.sendall(answer)
+                if answers:
+                    listener.received.append(caller.recv(65536))
 
         def accept() -> None:
             with suppress(OSError):

@@ -8,11 +8,13 @@ to print them.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from internlm_setup.cli.session import Session
@@ -25,6 +27,7 @@ CTRL_C = 130
 # Starting makes many objects and hardly any garbage: looking for it at every 700th, as Python does, takes a tenth of
 # the time until the first request. At the exit it would look twice more, to free what the system takes back anyway.
 GARBAGE_AFTER = 20_000
+HARMLESS_THREADS = {"MainThread", "watchdog"}  # an exit may tear down what the others work with
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     make_unbreakable(sys.stdout, sys.stderr)
     session, rest = _prepare(arguments, os.environ)
-    return _flushed(lambda: _run(session, rest))
+    code = _flushed(lambda: _run(session, rest))
+    if argv is None and {thread.name for thread in threading.enumerate()} - HARMLESS_THREADS:
+        _leave(code)
+    return code
 
 
 def _prepare(arguments: list[str], env: Mapping[str, str]) -> tuple[Session, list[str]]:
@@ -75,6 +81,16 @@ def _prepare(arguments: list[str], env: Mapping[str, str]) -> tuple[Session, lis
         output=output,
     )
     return session, rest
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process while threads that were given up are still at work.
+
+    They may be inside a C library (a name's resolver, TLS); an ordinary exit would tear it down under them and crash.
+    """
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def version() -> str:

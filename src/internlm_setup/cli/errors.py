@@ -103,8 +103,8 @@ class NoSuchProgram(NotFoundError):
     code = "cli.no-such-program"
     text = Text(en="there is no program `{program}` on PATH", zh="PATH 中没有程序 `{program}`")
     hint = Text(
-        en="write the command after `--`: `internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
-        zh="请把命令写在 `--` 之后：`internlm-setup playground -- internlm-setup fetch internlm-chat-7b`",
+        en="install it, or correct its name; see where it would be: `command -v {program}`",
+        zh="请安装它，或更正名称；查看它的位置：`command -v {program}`",
     )
 
 

@@ -105,10 +105,12 @@ class Output:
         """Write the one JSON object that ends every run with `--json`."""
         if self.form == "human":
             return
+        from internlm_setup.core.log import mask
+
         status = "ok" if not errors else "partial" if self._data else "error"
         whole = {
             "schema": SCHEMA,
-            "command": list(command),
+            "command": [mask(word) for word in command],
             "status": status,
             "exit_code": int(exit_code),
             "data": self._data,

@@ -8,26 +8,32 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from internlm_setup.cli.errors import NoSuchProgram
 from internlm_setup.cli.signals import left_to
 
 if TYPE_CHECKING:
     from internlm_setup.playground.hub import HubServer
+    from internlm_setup.playground.mirror import Mirrors
 
-# What could lead to the user's own folders, logins or hubs.
-_LEFT_OUT = ("XDG_", "HF_", "HUGGING_FACE_", "MODELSCOPE_", "OPENXLAB_", "INTERNLM_SETUP_")
+# What could lead to the user's own folders, logins, hubs or package indexes.
+_LEFT_OUT = (
+    *("XDG_", "HF_", "HUGGING_FACE_", "MODELSCOPE_", "OPENXLAB_", "INTERNLM_SETUP_"),
+    *("PIP_", "UV_", "PDM_", "CONDA", "MAMBA", "NPM_CONFIG_", "npm_config_", "VIRTUAL_ENV"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An open playground: its server, and the environment that leads there."""
+    """An open playground: its servers, the variables that lead there, and the whole environment of a child."""
 
     server: HubServer
+    mirrors: Mirrors
+    variables: Mapping[str, str]
     env: Mapping[str, str]
     home: Path
 
@@ -35,18 +41,31 @@ class Place:
 @contextmanager
 def opened(env: Mapping[str, str]) -> Iterator[Place]:
     """Open a playground with a throw-away HOME; both are gone afterwards."""
+    from internlm_setup.cli.standins import stand_ins
+    from internlm_setup.mirrors.world import SITES_VARIABLE
     from internlm_setup.playground import open_playground
 
-    with tempfile.TemporaryDirectory(prefix="internlm-home-") as folder, open_playground() as server:
-        home = Path(folder)
+    with ExitStack() as stack:
+        home, sites = (
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"internlm-{what}-")))
+            for what in ("home", "sites")
+        )
+        server, mirrors = stack.enter_context(open_playground()), stack.enter_context(stand_ins(sites))
+        variables = {**server.environment(), SITES_VARIABLE: str(sites)}
         kept = {k: v for k, v in env.items() if not k.startswith(_LEFT_OUT) or k == "INTERNLM_SETUP_LANG"}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
         own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path}
-        yield Place(server, {**kept, **server.environment(), **own}, home)
+        yield Place(server, mirrors, variables, {**kept, **variables, **own}, home)
 
 
-def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> int:
+def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None, stdout: TextIO | None = None) -> int:
     """Run a command with our terminal and return its exit code as a shell would give it.
+
+    Args:
+        line: The command line.
+        env: Its whole environment.
+        cwd: Where; None for here.
+        stdout: Where its stdout goes; None for ours.
 
     Raises:
         NoSuchProgram: It cannot be started.
@@ -54,7 +73,7 @@ def run(line: list[str], env: Mapping[str, str], *, cwd: Path | None = None) -> 
     program = shutil.which(line[0], path=env.get("PATH"))
     if program is None:
         raise NoSuchProgram(line[0])
-    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd)  # noqa: S603
+    child = subprocess.Popen([program, *line[1:]], env=dict(env), cwd=cwd, stdout=stdout)  # noqa: S603
     with left_to(child):
         code = child.wait()
     return code if code >= 0 else 128 - code

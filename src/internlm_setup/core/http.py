@@ -7,46 +7,28 @@ which run in processes of their own, get its trust store.
 from __future__ import annotations
 
 import ipaddress
-import re
+import platform
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from internlm_setup.core.connections import ANSWER_PATIENCE_S, patient_pools
 from internlm_setup.core.errors import ConfigError
-from internlm_setup.core.files import write_atomically
-from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, connect_any, diagnose, resolve, unreachable
+from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, diagnose, unreachable
 from internlm_setup.core.text import Text, without_password
-from internlm_setup.core.watchdog import Watchdog
+from internlm_setup.core.trust import TRUST_VARIABLES, lent, trust
 
 if TYPE_CHECKING:
     import urllib3
 
-ANSWER_PATIENCE_S = 10.0  # between two bytes
-HEAD_PATIENCE = 2  # times that, for a whole head
-WHOLE_PATIENCE = 12  # times that, for a whole small answer
-TRUST_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
-_WATCHDOG = Watchdog()
-
-
-@dataclass(eq=False)
-class BadTrustFile(ConfigError):
-    """A variable names a CA file that cannot be used."""
-
-    code = "core.bad-ca-file"
-    text = Text(
-        en="{variable} names `{path}`, which is not a readable file of certificates",
-        zh="{variable} 指向的 `{path}` 不是可读的证书文件",
-    )
-    hint = Text(en="correct it, or: `unset {variable}`", zh="请更正它，或执行：`unset {variable}`")
-    variable: str
-    path: str
+MOST_KEPT = 256  # connections to one origin, more than anybody opens
+WHOLE_PATIENCE = 12  # times the patience for a byte, for a whole small answer
 
 
 @dataclass(eq=False)
@@ -65,6 +47,11 @@ class BadProxy(ConfigError):
     proxy: str
 
 
+def user_agent() -> str:
+    """Return how we present ourselves: name, version, Python."""
+    return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
+
+
 def origin_of(url: str) -> str:
     """Return `scheme://host:port` in lower case, the port always written: what a token may be sent to."""
     parts = urlsplit(url)
@@ -76,31 +63,31 @@ def _port(parts: SplitResult) -> int:
     return parts.port or {"https": 443, "http": 80}.get(parts.scheme.lower(), 0)
 
 
-@lru_cache(maxsize=4)
-def _trust(ca_files: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
-    """Build one context: the system's store, plus the company's files, plus certifi where the system has none."""
-    context = ssl.create_default_context()
-    for variable, path in ca_files:
-        try:
-            context.load_verify_locations(cafile=path)
-        except OSError as error:
-            raise BadTrustFile(variable, path) from error
-    folder = ssl.get_default_verify_paths().capath
-    has_folder = bool(folder) and Path(folder).is_dir() and any(Path(folder).iterdir())
-    if not has_folder and not context.cert_store_stats()["x509_ca"]:
-        import certifi
-
-        context.load_verify_locations(cafile=certifi.where())
-    return context
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A small answer, read whole."""
+    """A small answer, read whole. `first_byte_s` is how long its head took, connecting included."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    first_byte_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """An answer whose body is still on its way.
+
+    Attributes:
+        status: As in `Answer`.
+        headers: Names in lower case.
+        first_byte_s: How long the head took, connecting included.
+        read: Returns the next bytes, as many as are there but no more than asked for; empty at the end.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    first_byte_s: float
+    read: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +105,7 @@ class Network:
     proxies: Mapping[str, str]
     no_proxy: tuple[str, ...]
     ca_files: tuple[tuple[str, str], ...]
+    _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], user_agent: str) -> Network:
@@ -156,7 +144,7 @@ class Network:
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return the shared trust: the system's store and the files the environment names."""
-        return _trust(self.ca_files)
+        return trust(self.ca_files)
 
     def lent(self, folder: Path) -> dict[str, str]:
         """Return variables that make another program trust what we trust; they name a file written into `folder`.
@@ -164,42 +152,22 @@ class Network:
         Libraries differ in which variable they read, and a file of the company's certificates alone would replace the
         public ones.
         """
-        import certifi
+        return lent(self.ssl_context(), folder)
 
-        store = self.ssl_context().get_ca_certs(binary_form=True)
-        found = {ssl.DER_cert_to_PEM_cert(certificate).strip() for certificate in store}
-        system = ssl.get_default_verify_paths().capath  # a folder is read certificate by certificate, when needed
-        for file in (Path(certifi.where()), *(Path(system).glob("*") if system else ())):
-            with suppress(OSError):
-                found.update(_PEM.findall(file.read_text(encoding="ascii", errors="ignore")))
-        trust = folder / "trust.pem"
-        write_atomically(trust, ("\n".join(sorted(found)) + "\n").encode())
-        return dict.fromkeys(TRUST_VARIABLES, str(trust))
+    def pool(self, url: str) -> urllib3.PoolManager:
+        """Return the run's urllib3 manager for this URL's origin, which keeps connections; no retries, no redirects.
 
-    def knock(self, url: str) -> None:
-        """Resolve and connect once, with our patience, before a library tries with its own.
-
-        Raises:
-            Unreachable: With the host and the cause, within 8.5 s at the worst.
+        Its connections are made with our patience: they raise `Unreachable` within 8.5 s at the worst.
         """
-        proxy = self.proxy_for(url)
-        parts = urlsplit(proxy or url)
-        host = parts.hostname or ""
-        try:
-            connect_any(resolve(host, _port(parts)), host)
-        except Unreachable as error:
-            if proxy is None:
-                raise
-            target = urlsplit(url).hostname or ""
-            why = f"{without_password(proxy)}: {error.cause.en}"
-            raise unreachable(target, "proxy", why) from error
+        origin = origin_of(url)
+        return self._pools.get(origin) or self._pools.setdefault(origin, self._new_pool(url))
 
-    def pool(self, url: str, connections: int) -> urllib3.PoolManager:
-        """Return a urllib3 manager for this URL's way out (direct or proxied), without retries or redirects."""
+    def _new_pool(self, url: str) -> urllib3.PoolManager:
+        """Make a manager for this URL's way out (direct or proxied)."""
         import urllib3
 
         timeout = urllib3.Timeout(connect=CONNECT_PATIENCE_S, read=ANSWER_PATIENCE_S)
-        ways: Any = {"maxsize": connections, "timeout": timeout, "retries": False}
+        ways: Any = {"maxsize": MOST_KEPT, "timeout": timeout, "retries": False}
         proxy = self.proxy_for(url)
         if not (url.lower().startswith("http:") and (proxy or url).lower().startswith("http:")):
             ways["ssl_context"] = self.ssl_context()  # 20 ms that a plain connection need not wait for
@@ -210,8 +178,30 @@ class Network:
             auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
             signed = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
             manager = urllib3.ProxyManager(proxy, proxy_headers=signed, **ways)
-        manager.pool_classes_by_scheme = _watched_pools()
+        manager.pool_classes_by_scheme = patient_pools()
         return manager
+
+    @contextmanager
+    def opened(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, patience_s: float | None = None
+    ) -> Iterator[Arriving]:
+        """Send one request and give its answer while it arrives; redirects are not followed.
+
+        Args:
+            method: As HTTP spells it.
+            url: Where to.
+            headers: Beside our own; these win.
+            patience_s: How long to wait between two bytes; None for the usual.
+
+        Raises:
+            Unreachable: With the host and the cause; reading in the block too.
+        """
+        began_s = time.monotonic()
+        with self._sent(method, url, headers, None, patience_s) as (response, _):
+            try:
+                yield Arriving(response.status, _named(response), time.monotonic() - began_s, _reading(response))
+            finally:
+                response.close()
 
     def request(
         self,
@@ -221,55 +211,69 @@ class Network:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         most_bytes: int = 32 << 20,
+        patience_s: float | None = None,
     ) -> Answer:
         """Send one small request and read its answer, at most `most_bytes` of it; redirects are not followed.
 
         Raises:
             Unreachable: With the host and the cause.
         """
+        began_s = time.monotonic()
+        with self._sent(method, url, headers, body, patience_s) as (response, give_up_s):
+            first_byte_s = time.monotonic() - began_s
+            data = _read(response, most_bytes, give_up_s)
+        return Answer(response.status, _named(response), data, first_byte_s)
+
+    @contextmanager
+    def _sent(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None, patience_s: float | None
+    ) -> Iterator[tuple[Any, float]]:
+        """Send a request; yield urllib3's response and when a small one should be whole; name what fails meanwhile."""
         import urllib3
 
         host = urlsplit(url).hostname or ""
-        sent = {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}
-        manager = self.pool(url, 1)
-        give_up_s = time.monotonic() + WHOLE_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
+        manager = self.pool(url)
+        sent: Any = {"headers": {"User-Agent": self.user_agent, "Accept-Encoding": "identity", **(headers or {})}}
+        if patience_s is not None:
+            sent["timeout"] = urllib3.Timeout(connect=patience_s, read=patience_s)
+        give_up_s = time.monotonic() + WHOLE_PATIENCE * (
+            patience_s or manager.connection_pool_kw["timeout"].read_timeout
+        )
         try:
-            response = manager.request(method, url, headers=sent, body=body, redirect=False, preload_content=False)
-            data = _read(response, most_bytes, give_up_s)
-            response.close()
+            yield manager.request(method, url, body=body, redirect=False, preload_content=False, **sent), give_up_s
+        except Unreachable as error:  # the proxy may be what it names, in its detail
+            raise replace(error, host=host) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause, detail = diagnose(error) or ("closed", str(error))
             raise unreachable(host, cause, detail) from error
-        return Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, data)
 
 
-@lru_cache(maxsize=1)
-def _watched_pools() -> dict[str, Any]:
-    """Return urllib3's pools with connections whose answer's head must come whole within `HEAD_PATIENCE`."""
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+def _named(response: Any) -> dict[str, str]:
+    """Return an answer's headers, names in lower case."""
+    return {name.lower(): response.headers[name] for name in response.headers}
 
-    def watched(base: Any) -> Any:
-        class Connection(base.ConnectionCls):  # type: ignore[misc]
-            def getresponse(self) -> Any:
-                if self.sock is None:
-                    return super().getresponse()
-                patience_s = getattr(self.timeout, "read_timeout", self.timeout) or ANSWER_PATIENCE_S
-                with _WATCHDOG.watching(self.sock, HEAD_PATIENCE * patience_s):
-                    return super().getresponse()
 
-        return type(base.__name__, (base,), {"ConnectionCls": Connection})
-
-    return {"http": watched(HTTPConnectionPool), "https": watched(HTTPSConnectionPool)}
+def _reading(response: Any) -> Callable[[int], bytes]:
+    """Return what reads the bytes that are there, no more than asked for."""
+    read: Callable[[int], bytes] = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
+    return read
 
 
 def _read(response: Any, most_bytes: int, give_up_s: float) -> bytes:
-    """Read a small answer as it comes, so that one that drips for ever is left."""
-    read = getattr(response, "read1", None) or response._fp.read1  # urllib3 1.26
+    """Read a small answer as it comes, so that one that drips for ever is left; keep the connection of a whole one."""
+    read = _reading(response)
     data = bytearray()
-    while len(data) < most_bytes and (block := read(min(65536, most_bytes - len(data)))):
-        data += block
-        if time.monotonic() > give_up_s:
-            raise TimeoutError("no whole answer in time")
+    try:
+        while block := read(min(65536, most_bytes - len(data))):
+            data += block
+            if time.monotonic() > give_up_s:
+                raise TimeoutError("no whole answer in time")
+        announced = not response.chunked and response.headers.get("content-length")
+        if len(data) < most_bytes or announced == str(most_bytes):
+            response.drain_conn()  # of nothing, but not every version has noticed that it is over
+            response.release_conn()
+    finally:
+        response.close()
     return bytes(data)
 
 

@@ -38,6 +38,24 @@ def each(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> l
     return [made[number] for number in range(count)]
 
 
+def within(patience_s: float, work: Callable[[], Made]) -> Made:
+    """Return what the work makes, or stop waiting for it; its thread is a daemon and is left behind then.
+
+    Raises:
+        TimeoutError: It is not done in time.
+        BaseException: Whatever the work raises.
+    """
+    todo: _Queue[tuple[int, None]] = queue.SimpleQueue()
+    done: _Queue[Callable[[], tuple[int, Made]]] = queue.SimpleQueue()
+    todo.put((0, None))
+    threading.Thread(target=_empty, args=(todo, done, lambda _: work()), daemon=True).start()
+    try:
+        taken = done.get(timeout=patience_s)
+    except queue.Empty:
+        raise TimeoutError(f"not done within {patience_s} s") from None
+    return taken()[1]
+
+
 def _taken(todo: _Queue[Item]) -> Iterator[Item]:
     """Yield what is in a queue until it is empty."""
     while True:

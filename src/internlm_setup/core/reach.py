@@ -6,19 +6,24 @@ Failures are named here, once, for every library: DNS, refused, time-out, TLS, p
 from __future__ import annotations
 
 import errno
+import os
 import queue
+import selectors
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from internlm_setup.core.errors import UnavailableError
 from internlm_setup.core.text import Text
 
 DNS_PATIENCE_S = 4.0
 CONNECT_PATIENCE_S = 4.5
+STAGGER_S = 0.25
 
 CAUSES = {
     "dns": Text(en="its name cannot be resolved (DNS)", zh="无法解析域名（DNS）"),
@@ -37,7 +42,7 @@ CAUSES = {
 
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-_HUNG_UP = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+HUNG_UP = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CLOSED = {"RemoteProtocolError", "ProtocolError", "NetworkError", "IncompleteRead"}
 
 
@@ -89,7 +94,7 @@ def diagnose(error: BaseException) -> tuple[str, str] | None:
         name = type(one).__name__
         if isinstance(one, TimeoutError) or "Timeout" in name:
             vague = vague or ("time-out", "")
-        elif isinstance(one, _HUNG_UP) or name in _CLOSED:
+        elif isinstance(one, HUNG_UP) or name in _CLOSED:
             vague = vague or ("closed", "")
     return vague
 
@@ -97,11 +102,11 @@ def diagnose(error: BaseException) -> tuple[str, str] | None:
 def _plain_cause(error: BaseException) -> tuple[str, str] | None:
     """Name an exception that says by itself what happened, whatever it was wrapped in."""
     name = type(error).__name__
-    if isinstance(error, ssl.SSLError) and not isinstance(error, _HUNG_UP):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, HUNG_UP):
         cause_id = "tls" if isinstance(error, ssl.SSLCertVerificationError) else "tls-failed"
         return cause_id, str(getattr(error, "verify_message", None) or error.reason or "")
-    if "ProxyError" in name:
-        return "proxy", ""
+    if isinstance(error, Unreachable) or "ProxyError" in name:
+        return getattr(error, "cause_id", "proxy"), ""
     if isinstance(error, socket.gaierror) or name == "NameResolutionError":
         return "dns", ""
     if isinstance(error, ConnectionRefusedError):
@@ -137,78 +142,47 @@ def resolve(host: str, port: int) -> list[Address]:
     return answer
 
 
-def connect_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> None:
-    """Connect to the first address that answers, and hang up: see `open_any`."""
-    open_any(addresses, host, patience_s).close()
-
-
-def open_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> socket.socket:
+def connect_any(addresses: list[Address], host: str, patience_s: float = CONNECT_PATIENCE_S) -> socket.socket:
     """Connect to the first address that answers; each later one starts 0.25 s after the one before (RFC 8305).
 
     Raises:
-        Unreachable: None did within `patience_s`.
+        Unreachable: All failed, or none answered within `patience_s`.
     """
-    race = _Race(time.monotonic() + patience_s)
-    try:
-        return race.run(list(addresses), host)
-    finally:
-        race.end()
-
-
-class _Race:
-    """Several attempts to connect; the first wins, and whoever comes after the end hangs up."""
-
-    def __init__(self, deadline_s: float) -> None:
-        self._deadline_s = deadline_s
-        self._results: queue.SimpleQueue[socket.socket | OSError] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._over = False
-
-    def run(self, waiting: list[Address], host: str) -> socket.socket:
-        running = 0
-        last: OSError = TimeoutError()
-        while waiting or running:
-            if waiting:
-                threading.Thread(target=self._attempt, args=(waiting.pop(0),), daemon=True).start()
-                running += 1
-            left = self._deadline_s - time.monotonic()
+    deadline_s, waiting = time.monotonic() + patience_s, list(addresses)
+    last: OSError = TimeoutError()
+    with closing(selectors.DefaultSelector()) as trying, ExitStack() as losers:
+        while waiting or trying.get_map():
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                last = TimeoutError()  # whatever else failed at once, this one is the reason
+                break
             try:
-                outcome = self._results.get(timeout=max(0.01, min(0.25, left) if waiting else left))
-            except queue.Empty:
-                if left <= 0:
-                    last = TimeoutError()  # whatever else failed at once, this one is the reason
-                    break
-                continue
-            if isinstance(outcome, socket.socket):
-                outcome.settimeout(None)
-                return outcome
-            running, last = running - 1, outcome
-        cause, detail = diagnose(last) or ("time-out", "")
-        raise unreachable(host, cause, detail) from last
+                if waiting:
+                    _begin(waiting.pop(0), trying, losers)
+                for key, _ in trying.select(min(STAGGER_S, left_s) if waiting else left_s):
+                    trying.unregister(key.fileobj)
+                    return _connected(key.fileobj)
+            except OSError as error:
+                last = error
+    cause, detail = diagnose(last) or ("time-out", "")
+    raise unreachable(host, cause, detail) from last
 
-    def end(self) -> None:
-        with self._lock:
-            self._over = True
-            while not self._results.empty():
-                late = self._results.get()
-                if isinstance(late, socket.socket):
-                    late.close()
 
-    def _attempt(self, address: Address) -> None:
-        family, kind, proto, _, where = address
-        try:
-            sock = socket.socket(family, kind, proto)
-            try:
-                sock.settimeout(max(0.1, self._deadline_s - time.monotonic()))
-                sock.connect(where)
-            except OSError:
-                sock.close()
-                raise
-        except OSError as error:
-            self._results.put(error)
-            return
-        with self._lock:
-            if self._over:
-                sock.close()
-            else:
-                self._results.put(sock)
+def _begin(address: Address, trying: selectors.BaseSelector, losers: ExitStack) -> None:
+    """Begin to connect, without waiting for an answer."""
+    family, kind, proto, _, where = address
+    sock = losers.enter_context(socket.socket(family, kind, proto))
+    sock.setblocking(False)
+    with suppress(BlockingIOError):
+        sock.connect(where)
+    trying.register(sock, selectors.EVENT_WRITE)
+
+
+def _connected(sock: Any) -> socket.socket:
+    """Take a socket that was answered from those that are closed; raise what the answer was, when it was no good."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number))
+    found = socket.socket(fileno=sock.detach())
+    found.setblocking(True)
+    return found

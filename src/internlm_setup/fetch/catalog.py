@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
+from internlm_setup.core.shapes import Misshapen, check_shape, read_yaml
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.errors import BadCatalogFile, UnknownModel
 from internlm_setup.fetch.names import (
@@ -24,7 +24,6 @@ from internlm_setup.fetch.names import (
     plain,
     read_name,
     short,
-    shown,
 )
 
 _WORDS = re.compile(r".*\S.*", re.DOTALL)
@@ -193,21 +192,11 @@ def load_catalog(folders: Sequence[Path]) -> Catalog:
 
 
 def _read_family(path: Path, *, shipped: bool) -> Iterator[Model]:
-    import yaml
-
-    # BaseLoader makes every scalar a str: a revision `1.0` or a name `7e1` stays what it says.
-    # The one in C is ten times as fast, and would not survive absurd nesting, which our own files have not.
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader) if shipped else yaml.BaseLoader
     try:
-        file = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506
-    except (yaml.YAMLError, OSError, UnicodeError, RecursionError) as cause:
-        mark = getattr(cause, "problem_mark", None)
-        why = getattr(cause, "problem", None) or str(cause)
-        reason = Text(en=f"cannot be read: {why}", zh=f"无法读取：{why}")
-        where = f"line {mark.line + 1}" if mark else "file"
-        raise BadCatalogFile(str(path), where, reason) from cause
-    for where, reason in _mistakes(file, _FAMILY, ""):
-        raise BadCatalogFile(str(path), shown(where) or "file", reason)
+        file = read_yaml(path, shipped=shipped)
+        check_shape(file, _FAMILY)
+    except Misshapen as wrong:
+        raise BadCatalogFile(str(path), wrong.where, wrong.reason) from wrong
     title = file.get("title", {"en": file["family"], "zh": file["family"]})
     for raw in file["models"]:
         yield Model(
@@ -220,26 +209,3 @@ def _read_family(path: Path, *, shipped: bool) -> Iterator[Model]:
             revisions={hub: Pin(**pin) for hub, pin in raw.get("revisions", {}).items()},
             source=raw.get("source", str(path)),
         )
-
-
-def _mistakes(value: Any, shape: Any, where: str) -> Iterator[tuple[str, Text]]:
-    """Say where a value is not of its shape: a pattern, a list of one shape, or fields."""
-    if isinstance(shape, re.Pattern):
-        if not isinstance(value, str) or not shape.fullmatch(value):
-            found = shown(str(value))
-            yield where, Text(en=f"`{found}` does not belong here", zh=f"此处不能是 `{found}`")
-    elif not value or not isinstance(value, type(shape)):
-        yield where, Text(en="a list or fields expected", zh="此处应为列表或字段")
-    elif isinstance(shape, list):
-        for n, each in enumerate(value, 1):
-            yield from _mistakes(each, shape[0], f"{where}[{n}]")
-    else:
-        inner = {name.rstrip("?"): each for name, each in shape.items()}
-        for name in [n for n in shape if n not in value and n[-1] not in "?*"]:
-            yield f"{where}.{name}".strip("."), Text(en="missing", zh="缺少此字段")
-        for name, each in value.items():
-            at, expected = f"{where}.{name}".strip("."), inner.get(name, inner.get("*"))
-            if expected is None:
-                yield at, Text(en="there is no such field", zh="没有此字段")
-            else:
-                yield from _mistakes(each, expected, at)

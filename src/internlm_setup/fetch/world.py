@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from internlm_setup.core.clock import Clock, SystemClock
-from internlm_setup.core.http import Network
+from internlm_setup.core.http import Network, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.settings import Settings, hub_defaults
 from internlm_setup.fetch import hubs
@@ -48,11 +46,6 @@ class World:
     def hub(self, hub_id: str) -> Hub:
         """Make one hub."""
         return hubs.make(hub_id, self.endpoints.get(hub_id), self.network, self.env, self.home)
-
-
-def user_agent() -> str:
-    """Return how we present ourselves: name, version, Python."""
-    return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
 
 
 def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, settings: Settings) -> World:

@@ -64,6 +64,17 @@ def test_a_repository_outside_the_catalogue_comes_from_hugging_face(
     assert (result.hub, result.path.name, machine.files("thing")) == ("huggingface", "thing", model)
 
 
+def test_the_hub_is_asked_once_where_a_file_is(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
+    """However many connections fetch it; the others go where the first one was sent."""
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "model.bin").write_bytes(os.urandom(1 << 20) * 32)
+    hub.add(Repository({"huggingface": "lab/thing"}, tmp_path / "lab"))
+    machine.fetch("lab/thing", jobs=8)
+    of_file = [request.origin for request in hub.log if request.path.endswith("/model.bin")]
+    assert of_file.count("hub") == 1
+    assert of_file.count("cdn") >= 8
+
+
 @pytest.mark.parametrize("source", ["modelscope", "huggingface", "openxlab"])
 def test_sha256sum_agrees(machine: Machine, source: str) -> None:
     result = machine.fetch(source=source)
@@ -95,7 +106,7 @@ def test_a_second_run_moves_no_byte_and_reads_no_file(machine: Machine, hub: Hub
 def test_a_second_run_loads_nothing_that_fetches(machine: Machine) -> None:
     """Half of the time of a run with nothing to do is imports: what is not needed is not loaded."""
     machine.fetch(source="modelscope")
-    listing = "import sys; from internlm_setup.cli import main; print(main(), *sys.modules)"
+    listing = "import sys; from internlm_setup.cli import main; print(main(sys.argv[1:]), *sys.modules)"
     words = [sys.executable, "-c", listing, "fetch", MODEL, "--source", "modelscope"]
     said = subprocess.run(words, cwd=machine.cwd, env=machine.env, capture_output=True, text=True, check=True).stdout
     code, *loaded = said.splitlines()[-1].split()

@@ -118,7 +118,7 @@ def test_threads_that_it_leaves_behind_are_not_waited_for(tmp_path: Path) -> Non
 
 def test_it_is_ended_when_nothing_moves(tmp_path: Path) -> None:
     with pytest.raises(Stalled):
-        run(sleeping, tmp_path, patience_s=1.0)
+        run(sleeping, tmp_path, patience_s=4.0)
     assert is_gone(int((tmp_path / "number").read_text()))
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.http import BadProxy, BadTrustFile, Network, origin_of
+from internlm_setup.core.http import BadProxy, Network, origin_of, user_agent
 from internlm_setup.core.reach import Unreachable
-from servers.rude import closed_port, listening, own_certificate
+from internlm_setup.core.trust import BadTrustFile
+from servers.rude import KEPT, closed_port, listening, own_certificate
 
 PUBLIC = 40  # any list of public authorities has more
 PROXY = "http://proxy.test:3128"
@@ -18,6 +19,11 @@ PROXY = "http://proxy.test:3128"
 def network(**env: str) -> Network:
     """Read a network from an environment."""
     return Network.from_env(env, "ours/1")
+
+
+def test_user_agent() -> None:
+    """Requests say who we are, with the version."""
+    assert user_agent().startswith("internlm-setup/0.1.0 python/3.")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +195,71 @@ def test_answers_without_end_are_cut() -> None:
         assert len(network().request("GET", server.url, most_bytes=1000).body) == 1000
 
 
+def test_an_answer_is_read_as_it_arrives() -> None:
+    """Status and headers come first, the body as asked for; what fails meanwhile is named."""
+    with listening() as server, network().opened("GET", server.url) as answer:
+        assert (answer.status, answer.headers["x-kind"]) == (200, "plain")
+        assert answer.first_byte_s > 0
+        assert answer.read(1) + answer.read(1) + answer.read(1) == b"hi"
+    with pytest.raises(Unreachable) as caught, listening() as server, network().opened("GET", server.url):
+        raise ConnectionResetError
+    assert caught.value.cause_id == "closed"
+
+
+def test_patience_of_a_request() -> None:
+    """One that is silent for longer is left."""
+    with listening(answer=None) as server, pytest.raises(Unreachable) as caught:
+        network().request("GET", server.url, patience_s=0.05)
+    assert caught.value.cause_id == "time-out"
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_connections_are_kept(tmp_path: Path, secure: bool) -> None:
+    """One connection serves request after request, a body of the most bytes wanted and one without a body included."""
+    context, trust = own_certificate(tmp_path)
+    with listening(KEPT, tls=context if secure else None, answers=4) as server:
+        same, url = network(SSL_CERT_FILE=str(trust)), server.https if secure else server.url
+        for most_bytes in (100, 2, 100):
+            assert same.request("GET", url, most_bytes=most_bytes).body == b"hi"
+        assert same.request("POST", url).body == b"hi"
+    assert server.callers == 1
+
+
+def test_what_is_not_read_whole_is_not_kept() -> None:
+    """The rest of a body that was cut is not taken for the next answer."""
+    with listening(KEPT, answers=2) as server:
+        same = network()
+        assert [same.request("GET", server.url, most_bytes=1).body for _ in range(2)] == [b"h"] * 2
+    assert server.callers == 2
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_kept_connection_that_was_given_up(tmp_path: Path, secure: bool) -> None:
+    """A server that gives up a kept connection just when it is used again is asked once more over a new one."""
+    context, trust = own_certificate(tmp_path)
+    with listening(KEPT, tls=context if secure else None, answers=1) as server:
+        same, url = network(SSL_CERT_FILE=str(trust)), server.https if secure else server.url
+        assert [same.request("GET", url).status for _ in range(3)] == [200] * 3
+    assert (server.callers, len(server.received)) == (3, 5)
+
+
+def test_what_changes_something_is_not_sent_twice() -> None:
+    """Nobody knows whether the server acted on a POST before it hung up."""
+    with listening(KEPT, answers=1) as server:
+        same = network()
+        same.request("POST", server.url)
+        with pytest.raises(Unreachable) as caught:
+            same.request("POST", server.url)
+    assert caught.value.cause_id == "closed"
+
+
+def test_one_who_hangs_up_at_once_is_not_asked_twice() -> None:
+    """A new connection that is closed without an answer is a failure."""
+    with listening(b"") as server, pytest.raises(Unreachable) as caught:
+        network().request("GET", server.url)
+    assert (caught.value.cause_id, server.callers) == ("closed", 1)
+
+
 def test_request_that_fails() -> None:
     """A failed request names host and cause."""
     with pytest.raises(Unreachable) as caught:
@@ -214,27 +285,14 @@ def test_proxy_without_a_login() -> None:
     assert b"proxy-auth" not in proxy.received[0].lower()
 
 
-def test_knock() -> None:
-    """Knocking at somebody who listens says nothing."""
-    with listening() as server:
-        network().knock(server.url)
-        network(HTTPS_PROXY=server.url).knock("https://hub.test/")
-
-
-def test_knock_at_a_closed_door() -> None:
-    """Knocking at a closed port names host and cause."""
-    with pytest.raises(Unreachable) as caught:
-        network().knock(f"http://127.0.0.1:{closed_port()}")
-    assert (caught.value.host, caught.value.cause_id) == ("127.0.0.1", "refused")
-
-
-def test_knock_at_a_dead_proxy() -> None:
+def test_dead_proxy() -> None:
     """With a dead proxy in between, the proxy is to blame: the hub is named, and the proxy without its password."""
     dead = f"127.0.0.1:{closed_port()}"
-    with pytest.raises(Unreachable) as caught:
-        network(HTTPS_PROXY=f"http://me:secret@{dead}").knock("https://hub.test/")
-    assert (caught.value.host, caught.value.cause_id) == ("hub.test", "proxy")
-    assert caught.value.detail == f" (http://me:***@{dead}: the connection was refused)"
+    for scheme in ("http", "https"):
+        with pytest.raises(Unreachable) as caught:
+            network(ALL_PROXY=f"http://me:secret@{dead}").request("GET", f"{scheme}://hub.test/")
+        assert (caught.value.host, caught.value.cause_id) == ("hub.test", "proxy")
+        assert caught.value.detail == f" (http://me:***@{dead}: the connection was refused)"
 
 
 def test_what_another_program_is_lent(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from internlm_setup.core.parallel import each
+from internlm_setup.core.parallel import each, within
 
 
 def test_results_come_in_order() -> None:
@@ -41,3 +41,18 @@ def test_the_first_failure_is_raised_and_the_rest_not_begun() -> None:
         each(work, range(1000), 1)
     gate.set()
     assert len(begun) <= 2
+
+
+def test_within() -> None:
+    """What is done in time is returned, or raised."""
+    assert within(20, lambda: "made") == "made"
+    with pytest.raises(KeyError):
+        within(20, lambda: {"here": 1}["absent"])
+
+
+def test_not_within() -> None:
+    """What is late is left behind."""
+    gate = threading.Event()
+    with pytest.raises(TimeoutError, match=r"not done within 0.01 s"):
+        within(0.01, lambda: gate.wait(timeout=20))
+    gate.set()

@@ -21,7 +21,6 @@ from internlm_setup.core.reach import (
     Unreachable,
     connect_any,
     diagnose,
-    open_any,
     resolve,
     unreachable,
 )
@@ -187,16 +186,24 @@ def at(port: int, family: int = socket.AF_INET) -> Address:
     return family, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)
 
 
+def connected(*addresses: Address) -> int:
+    """Connect, and return the port that answered, after a word has gone each way."""
+    with connect_any(list(addresses), "host.test") as sock:
+        sock.sendall(b"hello")
+        assert sock.recv(1000)
+        return int(sock.getpeername()[1])
+
+
 def test_one_that_answers() -> None:
     """One address that answers is enough, wherever it stands in the list."""
     with listening() as server:
-        connect_any([at(server.port)], "host.test")
-        connect_any([at(closed_port()), at(1, family=9999), at(server.port)], "host.test")
+        assert connected(at(server.port)) == server.port
+        assert connected(at(closed_port()), at(1, family=9999), at(server.port)) == server.port
 
 
 def test_the_connection_itself() -> None:
     """The connection that won is handed over, ready to wait as long as it takes."""
-    with listening(b"hello") as server, open_any([at(closed_port()), at(server.port)], "host.test") as sock:
+    with listening(b"hello") as server, connect_any([at(closed_port()), at(server.port)], "host.test") as sock:
         sock.sendall(b"?")
         assert (sock.gettimeout(), sock.recv(9)) == (None, b"hello")
 
@@ -204,7 +211,7 @@ def test_the_connection_itself() -> None:
 def test_a_silent_address_is_not_waited_for() -> None:
     """While the first address is silent the second is tried."""
     with black_hole() as silent, listening() as server:
-        connect_any([at(silent), at(server.port)], "host.test")
+        assert connected(at(silent), at(server.port)) == server.port
 
 
 def test_all_refuse() -> None:

@@ -229,17 +229,21 @@ def test_cancelled(tmp_path: Path) -> None:
     assert assembly.kept_bytes == len(LARGE)
 
 
+def where(assembly: Assembly) -> str:
+    """Return the address to ask at."""
+    with assembly.whereabouts.asking(RUN) as location:
+        return location.url
+
+
 def test_where_to_ask(tmp_path: Path) -> None:
-    """A hub is asked where once, until the place is stale; the end of a redirect is remembered; turns go round."""
+    """A hub is asked where once, until the place is stale; turns go round."""
     assembly = assembly_of(tmp_path, SMALL)
-    assert [assembly.where().url for _ in range(2)] == ["https://one.test/1"] * 2
-    assembly.learned(Location("https://cdn.test/x", "https://one.test:443"))
-    assert assembly.where().url == "https://cdn.test/x"
-    assembly.forget()
-    assert assembly.where().url == "https://one.test/2"
+    assert [where(assembly) for _ in range(2)] == ["https://one.test/1"] * 2
+    assembly.whereabouts.forget()
+    assert where(assembly) == "https://one.test/2"
     assembly.turn += 1
-    assembly.forget()
-    assert (assembly.source.hub, assembly.where().url) == ("two", "https://two.test/1")
+    assembly.whereabouts.forget()
+    assert (assembly.source.hub, where(assembly)) == ("two", "https://two.test/1")
     assembly.turn += 1
     assert assembly.source.hub == "one"
 

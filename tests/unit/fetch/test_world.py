@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.clock import SystemClock
+from internlm_setup.core.http import user_agent
 from internlm_setup.core.paths import Paths
 from internlm_setup.core.settings import hub_defaults, resolve_settings
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.errors import NotAtHub, UnknownHub
-from internlm_setup.fetch.world import World, make_world, questions, user_agent
+from internlm_setup.fetch.world import World, make_world, questions
 
 HUBS = Path(__file__).parents[3] / "configs" / "hubs.yaml"
 
@@ -107,8 +108,3 @@ def test_made_from_a_machine(tmp_path: Path) -> None:
     assert made.network.user_agent == user_agent()
     assert isinstance(made.clock, SystemClock)
     assert made.catalog.want("internlm-chat-7b").ids.keys() >= {"modelscope", "huggingface", "openxlab"}
-
-
-def test_user_agent() -> None:
-    """Requests say who we are, with the version."""
-    assert user_agent().startswith("internlm-setup/0.1.0 python/3.")

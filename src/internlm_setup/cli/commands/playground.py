@@ -21,9 +21,9 @@ EXAMPLES = (
     "internlm-setup playground serve",
 )
 STAND_IN = Text(
-    en="playground: the hubs and the model here are small stand-ins on this machine; nothing leaves it, "
+    en="playground: the hubs, the model and the mirrors here are small stand-ins on this machine; nothing leaves it, "
     "and HOME is a throw-away folder",
-    zh="playground：这里的平台和模型都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
+    zh="playground：这里的平台、模型和镜像站都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
 )
 
 
@@ -69,7 +69,7 @@ def _shell(env: Mapping[str, str]) -> str:
 
 def _serve(session: Session, place: Place) -> None:
     """Print how to get here, then wait for Ctrl-C."""
-    variables = place.server.environment()
+    variables = place.variables
     session.output.result({"environment": variables})
     session.output.event({"event": "serving", "environment": variables})
     for name, value in variables.items():

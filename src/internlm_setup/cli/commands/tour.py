@@ -8,27 +8,44 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import typer
 
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
+from internlm_setup.core.child import running
 from internlm_setup.core.text import Text, human_size
 
 MODEL = "internlm-chat-7b"
 SLOW_BYTES_PER_S = 8 << 20
 PATIENCE_S = 60.0
+TUNA = "https://mirrors.tuna.tsinghua.edu.cn/anaconda"
+# What the tutorial has people paste. The last two lines should be indented: as they are, conda ignores them.
+TAUGHT = f"""\
+channels:
+- defaults
+show_channel_urls: true
+default_channels:
+- {TUNA}/pkgs/main
+- {TUNA}/pkgs/r
+- {TUNA}/pkgs/msys2
+custom_channels:
+conda-forge: {TUNA}/cloud
+pytorch: {TUNA}/cloud
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     says = Text(
         en="See everything work on this machine alone, in under a minute\n\n"
-        "Fetches a small stand-in model from stand-in hubs, kills a download and resumes it, corrupts a byte and "
-        "finds it. Needs no internet and leaves nothing behind.",
+        "Repairs a conda configuration that the tutorial broke, fetches a small stand-in model from stand-in hubs, "
+        "kills a download and resumes it, corrupts a byte and finds it. Needs no internet and leaves nothing behind.",
         zh="一分钟内在本机上看完整个工具的演示\n\n"
-        "从替身平台下载一个小型替身模型，中途强行终止再继续，改坏一个字节再把它找出来。不需要互联网，不留下任何痕迹。",
+        "修复教程中写错的 conda 配置，从替身平台下载一个小型替身模型，中途强行终止再继续，改坏一个字节再把它找出来。"
+        "不需要互联网，不留下任何痕迹。",
     )
     add_command(app, tour, says=says, examples=["internlm-setup tour", "internlm-setup tour --lang zh"])
 
@@ -39,7 +56,7 @@ def tour(ctx: typer.Context) -> None:
     with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env) as place:
         walk = _Walk(session, place, Path(folder).resolve())
         walk.say(_HELLO)
-        steps = (_names, _hubs, _again, _killed, _corrupted)
+        steps = (_mirrors, _names, _hubs, _again, _killed, _corrupted)
         for number, step in enumerate(steps, 1):
             walk.number = number
             step(walk)
@@ -61,22 +78,27 @@ class _Walk:
     done: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def say(self, words: Text) -> None:
+    def say(self, words: Text | str) -> None:
         self.session.output.talk(words)
 
     def title(self, words: Text) -> None:
         line = f"\n{self.number}. {words.of(self.session.language)}"
         self.session.output.talk(self.session.output.paint("warning", line))
 
-    def command(self, *words: str, expect: int = 0) -> None:
-        """Show a command, run it as a person would, and check how it ended."""
+    def command(self, *words: str, expect: int | None = 0) -> None:
+        """Show a command, run it as a person would, and check how it ended, where `expect` says how."""
         shown = "internlm-setup " + " ".join(words)
         self.session.output.talk(self.session.output.paint("dim", f"$ {shown}"))
-        code = run(self.line(*words), self.place.env, cwd=self.folder)
-        self.expect(shown, code == expect, f"exit {code}, not {expect}")
+        code = run(self.line(*words), self.place.env, cwd=self.folder, stdout=self.stdout)
+        self.expect(shown, expect is None or code == expect, f"exit {code}, not {expect}")
+
+    @property
+    def stdout(self) -> TextIO | None:
+        """Where a command's stdout goes: our stderr with `--json`, whose stdout is the envelope's alone."""
+        return None if self.session.output.form == "human" else sys.stderr
 
     def line(self, *words: str) -> list[str]:
-        """Return the installed command; a child's stdout must not mix with our JSON."""
+        """Return the installed command."""
         program = shutil.which("internlm-setup", path=self.place.env["PATH"])
         start = [program] if program else [sys.executable, "-m", "internlm_setup"]
         quiet = ["--quiet"] if self.session.common.quiet else []
@@ -88,6 +110,33 @@ class _Walk:
         if not good:
             self.problems.append(f"{what}: {found}")
             self.session.output.warn(f"{what}: {found}")
+
+
+def _mirrors(walk: _Walk) -> None:
+    walk.title(Text(en="Mirrors: the .condarc that the tutorial teaches, found broken, repaired, and put back",
+                    zh="镜像：教程所教的 .condarc，查出错误、修复、再原样恢复"))  # fmt: skip
+    condarc = walk.place.home / ".condarc"
+    condarc.write_text(TAUGHT, encoding="utf-8", newline="\n")
+    walk.command("mirrors", "doctor", "--offline", expect=1)
+    walk.command("mirrors", "doctor", "--fix", "--offline", expect=None)  # files of the system may be wrong too
+    repaired = TAUGHT.replace("\nconda-forge", "\n  conda-forge").replace("\npytorch", "\n  pytorch")
+    walk.expect("the two lines are indented", condarc.read_text(encoding="utf-8") == repaired, "they are not")
+    if shutil.which("conda", path=walk.place.env["PATH"]):
+        line = ["conda", "config", "--show", "custom_channels"]
+        walk.session.output.talk(walk.session.output.paint("dim", "$ " + " ".join(line)))
+        said = _said(line, walk)
+        walk.say(said.rstrip())
+        walk.expect("conda takes conda-forge from the mirror", f"conda-forge: {TUNA}/cloud" in said, said)
+    walk.command("mirrors", "undo")
+    walk.expect("the undo gave back every byte", condarc.read_text(encoding="utf-8") == TAUGHT, "it did not")
+    condarc.unlink()
+
+
+def _said(line: list[str], walk: _Walk) -> str:
+    """Return what a program prints in the playground."""
+    program = shutil.which(line[0], path=walk.place.env["PATH"]) or line[0]
+    with running([program, *line[1:]], walk.place.env, walk.folder) as child:
+        return str(child.communicate()[0], "utf-8", "replace")
 
 
 def _names(walk: _Walk) -> None:
@@ -116,7 +165,7 @@ def _killed(walk: _Walk) -> None:
     server.faults.throttle(total_bytes_per_s=SLOW_BYTES_PER_S)
     words = ("fetch", MODEL, "--source", "modelscope", "--to", "killed")
     walk.session.output.talk(walk.session.output.paint("dim", "$ internlm-setup " + " ".join(words)))
-    child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder)  # noqa: S603
+    child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder, stdout=walk.stdout)  # noqa: S603
     try:
         server.log.wait_for_bytes(before + (12 << 20), timeout_s=PATIENCE_S)
     finally:
@@ -145,7 +194,7 @@ def _corrupted(walk: _Walk) -> None:
     if shutil.which("sha256sum"):
         line = ["sha256sum", "-c", "--quiet", ".internlm-setup/SHA256SUMS"]
         walk.session.output.talk(walk.session.output.paint("dim", "$ cd killed; " + " ".join(line)))
-        code = run(line, walk.place.env, cwd=walk.folder / "killed")
+        code = run(line, walk.place.env, cwd=walk.folder / "killed", stdout=walk.stdout)
         walk.expect("sha256sum agrees", code == 0, f"exit {code}")
 
 

@@ -146,7 +146,7 @@ def _start(spec: HostSpec, manner: Manner) -> _Way:
         proxy = Proxy(spec.proxy_command, manner.env)
         return _Way(proxy.sock, [proxy.sock.close, proxy.close], proxy)
     try:
-        sock = reach.open_any(reach.resolve(spec.host, spec.port), spec.host)
+        sock = reach.connect_any(reach.resolve(spec.host, spec.port), spec.host)
     except reach.Unreachable as error:
         if error.cause_id in {"dns", "dns-timeout"}:
             raise HostUnknown(spec.host, error.cause) from error

@@ -41,8 +41,7 @@ class Native:
             finished=work.finished,
             most_jobs=work.most_jobs if work.limit_rate_bytes_per_s is None else work.jobs,
         )
-        fetcher = Fetcher(work.network, max(work.jobs, work.most_jobs))
-        return transfer(work.contents, work.store, fetcher, options)
+        return transfer(work.contents, work.store, Fetcher(work.network), options)
 
 
 ENGINE = Native

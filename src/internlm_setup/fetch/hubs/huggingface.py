@@ -65,7 +65,6 @@ class HuggingFace:
         """
         if not _is_repo_id(repo):
             raise errors.RepositoryMissing(TITLE, repo, LOGIN)
-        self._network.knock(self.endpoint)
         asking = Asking(self._network, self._origin, self._secrets, time.monotonic() + LISTING_PATIENCE_S)
         api = f"{self.endpoint}/api/models/{repo}"
         try:

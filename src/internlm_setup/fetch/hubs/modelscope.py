@@ -62,7 +62,6 @@ class ModelScope:
             SetupError: Unreachable, RepositoryMissing, RevisionMissing, RepositoryEmpty, TokenRefused, HubBusy,
                 BadAnswer.
         """
-        self._network.knock(self.endpoint)
         asking = Asking(self._network, self._origin, self._secrets, time.monotonic() + LISTING_PATIENCE_S)
         try:
             entries = islice(self._walk(asking, repo, revision), MOST_ENTRIES)

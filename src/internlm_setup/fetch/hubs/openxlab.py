@@ -77,7 +77,6 @@ class OpenXLab:
         """
         if revision:
             raise errors.RevisionMissing(TITLE, repo, revision, "-")
-        self._network.knock(self.endpoint)
         urls = self._urls(repo, None, None)
         if not urls:
             raise errors.RepositoryEmpty(TITLE, repo)
@@ -139,8 +138,9 @@ class OpenXLab:
                 for key, value in (data.get(kind) or {}).items():
                     path = str(value["fileName"] if kind == "modelNames" else key)
                     urls[path] = str(value["url"])
+                    origin_of(urls[path])  # or it is no address
                     self._kinds[repo, path] = (kind, key)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise errors.BadAnswer(TITLE, self._host, f"{type(error).__name__}: {error}") from error
         return urls
 

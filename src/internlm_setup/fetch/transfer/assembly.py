@@ -15,6 +15,7 @@ from internlm_setup.fetch.model import Location
 from internlm_setup.fetch.transfer import prefixes
 from internlm_setup.fetch.transfer.commit import commit, proof_of
 from internlm_setup.fetch.transfer.errors import HashMismatch
+from internlm_setup.fetch.transfer.location import Whereabouts
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import (
     RELIEVE_AFTER_LATENCIES,
@@ -64,13 +65,15 @@ class Assembly:
         self.entries: tuple[Entry, ...] = ()
         self.etag = content.etag
         self._jobs = jobs
-        self._location: Location | None = None
-        self._location_lock = threading.Lock()
+        self.whereabouts = Whereabouts(self._locate)
 
     @property
     def source(self) -> Source:
         """The source whose turn it is."""
         return self.content.sources[self.turn % len(self.content.sources)]
+
+    def _locate(self) -> Location:
+        return self.source.locate()
 
     @property
     def kept_bytes(self) -> int:
@@ -229,23 +232,6 @@ class Assembly:
                     self.partial.write(a, view[a - start : b - start])
             piece.at = end
             return sum(b - a for a, b in new)
-
-    def where(self) -> Location:
-        """Return where the bytes are, asking the hub the first time and after `forget`."""
-        with self._location_lock:
-            if self._location is None:
-                self._location = self.source.locate()
-            return self._location
-
-    def learned(self, final: Location) -> None:
-        """Remember where the redirects led, so that the next piece goes there at once."""
-        with self._location_lock:
-            self._location = final
-
-    def forget(self) -> None:
-        """The location is stale."""
-        with self._location_lock:
-            self._location = None
 
     def finish(self, finished: Callable[[Entry], None], cancelled: threading.Event) -> list[Entry] | None:
         """Verify all bytes and put them in place under every path; `finished` is told each entry first.

@@ -8,14 +8,15 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from internlm_setup.core.http import ANSWER_PATIENCE_S, Network, origin_of
+from internlm_setup.core.connections import ANSWER_PATIENCE_S
+from internlm_setup.core.http import Network, origin_of
 from internlm_setup.core.reach import CAUSES, diagnose
 from internlm_setup.core.text import Text
 from internlm_setup.fetch.model import Location
@@ -41,7 +42,6 @@ class Stream:
     host: str
     wanted: Wanted
     length_bytes: int | None
-    final: Location
     etag: str | None
     floor_window_s: float
     got_bytes: int = field(default=0, init=False)
@@ -153,18 +153,16 @@ def _again(error: Exception, host: str) -> Exception:
 
 
 class Fetcher:
-    """Opens streams, keeping connections. Safe for several threads."""
+    """Opens streams. Safe for several threads."""
 
-    def __init__(self, network: Network, connections: int) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._connections = connections
-        self._pools: dict[str, urllib3.PoolManager] = {}
         self.floor_window_s = FLOOR_PATIENCE * ANSWER_PATIENCE_S
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._lock = threading.Lock()
 
-    def open(self, location: Location, wanted: Wanted) -> Stream:
-        """Ask for a span and judge the answer.
+    def open(self, location: Location, wanted: Wanted, learned: Callable[[Location], None]) -> Stream:
+        """Ask for a span and judge the answer; tell `learned` of a way past the hub as soon as it is known.
 
         Raises:
             Again: Worth another attempt.
@@ -177,13 +175,18 @@ class Fetcher:
             headers = {k.lower(): v for k, v in response.headers.items()}
             target = headers.get("location")
             if not (300 <= response.status < 400 and response.status != 304 and target):
-                return self._judged(response, headers, replace(location, url=url), wanted)
+                final = replace(location, url=url)
+                stream = self._judged(response, headers, final, wanted)
+                learned(final)
+                return stream
             if is_short(headers.get("content-length", "")):
                 response.drain_conn()
                 response.release_conn()
             else:  # an endless body must not be waited for
                 response.close()
             url = next_hop(url, target, wanted.path)
+            if origin_of(url) != location.origin:
+                learned(replace(location, url=url))
         raise BadRedirect(urlsplit(location.url).hostname or "", wanted.path, "itself")
 
     def _judged(
@@ -195,7 +198,7 @@ class Fetcher:
             response.close()
             raise
         host, window_s = urlsplit(final.url).hostname or "", self.floor_window_s
-        stream = Stream(response, host, wanted, length, final, headers.get("etag"), window_s)
+        stream = Stream(response, host, wanted, length, headers.get("etag"), window_s)
         with self._lock:
             self._streams.add(stream)
         return stream
@@ -218,7 +221,9 @@ class Fetcher:
         if origin_of(url) == location.origin:
             headers.update(location.headers)
         try:
-            return self._pool(url).request(
+            manager = self._network.pool(url)
+            self.floor_window_s = FLOOR_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
+            return manager.request(
                 "GET",
                 url,
                 headers=headers,
@@ -229,12 +234,3 @@ class Fetcher:
             )
         except Exception as error:
             raise _again(error, urlsplit(url).hostname or "") from error
-
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        origin = origin_of(url)
-        with self._lock:
-            if origin not in self._pools:
-                manager = self._network.pool(url, self._connections)
-                self.floor_window_s = FLOOR_PATIENCE * manager.connection_pool_kw["timeout"].read_timeout
-                self._pools[origin] = manager
-            return self._pools[origin]

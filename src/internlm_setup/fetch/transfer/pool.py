@@ -146,19 +146,20 @@ class _Pool:
     def _carry(self, piece: Piece) -> None:
         """Move one piece from its source to the disk."""
         assembly, content = piece.assembly, piece.assembly.content
+        cancelled = self.board.cancelled
         try:
-            location = assembly.where()
+            with assembly.whereabouts.asking(cancelled) as location:
+                end = piece.end
+                taken = end is not None and end <= piece.start < (content.size_bytes or 0)  # by others in the meantime
+                if taken or cancelled.is_set():
+                    return
+                wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, end, content.size_bytes)
+                opened = self.fetcher.open(location, wanted, assembly.whereabouts.learned)
         except Unreachable as error:
             raise Again(error.cause) from error
         except HubBusy as error:
             raise Again(STATUS.fill(status=error.status), wait_s=error.wait_s) from error
-        end = piece.end
-        if end is not None and end <= piece.start < (content.size_bytes or 0):  # others took it all in the meantime
-            return
-        wanted = Wanted(assembly.source.hub, content.paths[0], piece.start, end, content.size_bytes)
-        cancelled = self.board.cancelled
-        with self.fetcher.open(location, wanted) as stream:
-            assembly.learned(stream.final)
+        with opened as stream:
             assembly.answered(piece, time.monotonic())
             self._compare_tag(assembly, stream.etag)
             try:
@@ -219,7 +220,7 @@ class _Pool:
             assembly.give_back(piece, time.monotonic())
             if assembly.finished or assembly.complete:  # others took what was left of it
                 return
-            assembly.forget()
+            assembly.whereabouts.forget()
             if assembly.not_before_s > clock.monotonic():
                 return
             assembly.failures += 1
@@ -286,7 +287,7 @@ class _Pool:
             raise error
         with self.board.lock:
             assembly.turn += 1
-            assembly.forget()
+            assembly.whereabouts.forget()
             assembly.open()
         self.board.say(events.Retrying(path, _CORRUPT, 0.0))
 

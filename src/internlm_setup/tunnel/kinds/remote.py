@@ -25,7 +25,7 @@ class Remote:
             raise AssertionError("a remote forward leads somewhere")
         host, port = forward.destination.host, forward.destination.port
         try:
-            sock = reach.open_any(reach.resolve(host, port), host)
+            sock = reach.connect_any(reach.resolve(host, port), host)
         except BaseException:
             channel.close()
             raise
