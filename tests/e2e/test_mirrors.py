@@ -14,7 +14,7 @@ import pytest
 
 from internlm_setup.cli.standins import stand_ins
 from internlm_setup.core.paths import Paths
-from internlm_setup.mirrors import borrow
+from internlm_setup.mirrors import upgrade_pip
 from internlm_setup.mirrors.errors import ExternallyManaged, NoPip
 from internlm_setup.mirrors.world import SITES_VARIABLE, make_world
 from internlm_setup.playground.mirror import Mirrors
@@ -382,7 +382,7 @@ def test_upgrade_pip_goes_where_it_can(machine: Machine, python: Path) -> None:
 def test_upgrade_pip_without_a_pip(machine: Machine) -> None:
     world = make_world(machine.env, machine.home, machine.cwd, Paths.of(machine.env, machine.home))
     with pytest.raises(NoPip):
-        borrow.upgrade(None, world)
+        upgrade_pip.upgrade(None, world)
 
 
 @pytest.mark.full
@@ -400,5 +400,5 @@ def test_upgrade_pip_leaves_a_managed_python_alone(machine: Machine, tmp_path: P
     env = {**machine.env, "PYTHONHOME": str(tmp_path / "managed")}
     world = make_world(env, machine.home, machine.cwd, Paths.of(env, machine.home))
     with pytest.raises(ExternallyManaged) as caught:
-        borrow.upgrade(None, world)
+        upgrade_pip.upgrade(None, world)
     assert "EXTERNALLY-MANAGED" in str(caught.value)

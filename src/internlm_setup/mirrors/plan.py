@@ -96,15 +96,12 @@ def change(target: Target, path: Path, before: bytes | None, edits: Sequence[Edi
         WouldChangeMore: A key cannot be changed alone.
     """
     syntax = target.syntax(path)
+    was = looked(syntax, path, before)
     try:
-        was = syntax.look(before or b"")
         after = changed(syntax, before or b"", edits)
-        now = syntax.look(after)
-    except Unparseable as error:
-        raise FileUnparseable(str(path), error.line, error.reason) from error
     except TouchesMore as error:
         raise WouldChangeMore(str(path), ".".join(error.key)) from error
-    return Change(target.id, path, before, after or before, difference(was, now))
+    return Change(target.id, path, before, after or before, difference(was, looked(syntax, path, after)))
 
 
 def difference(was: Mapping[Key, object], now: Mapping[Key, object]) -> tuple[tuple[Key, object, object], ...]:

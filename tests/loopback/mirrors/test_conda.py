@@ -10,7 +10,7 @@ import pytest
 from condarcs import CONDARCS
 from internlm_setup.core.paths import Paths
 from internlm_setup.core.text import Text
-from internlm_setup.mirrors import borrow
+from internlm_setup.mirrors import environment
 from internlm_setup.mirrors.doctor import diagnose
 from internlm_setup.mirrors.edit import changed, yaml
 from internlm_setup.mirrors.model import Channel, Machine, Serving, Site, Wish
@@ -304,7 +304,7 @@ def test_the_variables_of_exec(place: Place) -> None:
     """A borrowed mirror is what conda asks, for `defaults` and for a channel that is named; no file is written."""
     env = {**place.variables(), "PATH": ""}
     world = make_world(env, place.home, place.home, Paths.of(env, place.home))
-    lent = borrow.variables(["conda", "install", "numpy"], "nju", world)
+    lent = environment.variables(["conda", "install", "numpy"], "nju", world)
     place.env = lent
     base = world.sites.serving("nju", "conda").url
     assert place.agreed() == (f"{base}/pkgs/main", f"{base}/pkgs/r")

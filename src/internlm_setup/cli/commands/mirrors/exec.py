@@ -45,12 +45,12 @@ def exec_(
 ) -> None:
     """Run it, and end with its exit code."""
     session = Session.of(ctx)
-    from internlm_setup.mirrors import borrow
+    from internlm_setup.mirrors import environment
     from internlm_setup.mirrors.plan import redacted, shown
     from internlm_setup.mirrors.world import make_world
 
     world = make_world(session.env, session.home, Path.cwd(), session.paths)
-    variables = borrow.variables(command, site, world)
+    variables = environment.variables(command, site, world)
     safe = {name: redacted(value) for name, value in variables.items()}
     session.output.detail(_THROUGH.fill(variables=" ".join(f"{k}={v}" for k, v in safe.items())))
     code = run(command, {**session.env, **variables})

@@ -36,11 +36,11 @@ def upgrade_pip(
 ) -> None:
     """Upgrade, and end with pip's exit code."""
     session = Session.of(ctx)
-    from internlm_setup.mirrors import borrow
     from internlm_setup.mirrors.plan import redacted
+    from internlm_setup.mirrors.upgrade_pip import upgrade as plan_upgrade
     from internlm_setup.mirrors.world import make_world
 
-    upgrade = borrow.upgrade(site, make_world(session.env, session.home, Path.cwd(), session.paths))
+    upgrade = plan_upgrade(site, make_world(session.env, session.home, Path.cwd(), session.paths))
     session.output.talk(_HOW.fill(why=upgrade.why))
     code = run(list(upgrade.command), {**session.env, **upgrade.variables})
     safe = {name: redacted(value) for name, value in upgrade.variables.items()}
