@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.model import HostSpec
 
 Kind = Literal["local", "remote", "dynamic"]
@@ -85,6 +87,10 @@ class Channel(Protocol):
         ...
 
 
+Opener = Callable[[Endpoint, Endpoint], Channel]
+"""Opens a stream to a destination on behalf of an origin: `Session.open_channel`, or what waits for a session first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """What went through a session so far."""
@@ -148,15 +154,16 @@ class Engine(Protocol):
 
     id: str
 
-    def open(self, spec: SessionSpec, asker: object, tell: object) -> Session:
+    def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
         """Connect, check the host key, authenticate.
 
         Args:
             spec: The session.
-            asker: `core.ssh.connect`'s: asks a person for what is needed, once.
-            tell: Told `auth` when the server has proved who it is.
+            ask: Asks a person for what is needed; `core.ssh.ask.Remembering` asks once.
+            env: The environment: where the agent is, and what a ProxyCommand sees.
+            tell: Told `auth` when a server has proved who it is.
 
         Raises:
-            SetupError: A class for each trouble (`core.ssh.errors`).
+            SetupError: A class for each trouble (`core.ssh.connect_errors`, `login_errors` and `errors`).
         """
         ...

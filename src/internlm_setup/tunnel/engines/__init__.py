@@ -1,0 +1,1 @@
+"""The ways to have a session: one file, one engine, each under the name `ENGINE`."""

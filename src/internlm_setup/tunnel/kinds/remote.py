@@ -1,0 +1,35 @@
+"""A port of the server that leads to a place which this machine can reach."""
+
+from __future__ import annotations
+
+from internlm_setup.core import reach
+from internlm_setup.tunnel.model import Channel, Forward
+from internlm_setup.tunnel.pump import Moved, pump
+
+
+class Remote:
+    """Listens there: `Session.listen_there`, then a stream at a time from `Session.accept`."""
+
+    id = "remote"
+
+    def serve(self, channel: Channel, forward: Forward, moved: Moved) -> bool:
+        """Serve one stream to its end.
+
+        Returns:
+            Whether both directions ended by themselves.
+
+        Raises:
+            Unreachable: Nobody answers at the destination.
+        """
+        if forward.destination is None:
+            raise AssertionError("a remote forward leads somewhere")
+        host, port = forward.destination.host, forward.destination.port
+        try:
+            sock = reach.open_any(reach.resolve(host, port), host)
+        except BaseException:
+            channel.close()
+            raise
+        return pump(sock, channel, moved)
+
+
+KIND = Remote()

@@ -1,0 +1,83 @@
+"""One pump for every kind of forward: bytes between a local socket and a channel, in both directions.
+
+Each direction ends on its own, so that a half-closed stream lives on; a slow reader slows the writer down.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+
+from internlm_setup.tunnel.model import Channel
+
+_BLOCK_BYTES = 1 << 16
+_RESET = struct.pack("HH" if os.name == "nt" else "ii", 1, 0)  # how closing tells that it broke off
+
+
+@dataclass(slots=True)
+class Moved:
+    """Bytes so far: `sent` towards the server, `received` from it."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+def pump(sock: socket.socket, channel: Channel, moved: Moved) -> bool:
+    """Move bytes until both directions have ended; both ends are closed then.
+
+    Args:
+        sock: A connection here, which blocks.
+        channel: A stream through the session.
+        moved: Counted up while they move.
+
+    Returns:
+        True when both directions ended by themselves. When one broke off, so does the other, and the program at the
+        socket sees a reset: what it got is not all there was.
+    """
+    broken = threading.Event()
+
+    def break_off() -> None:
+        broken.set()
+        channel.close()
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        _stop_reading(sock)
+
+    def up() -> None:
+        try:
+            while data := sock.recv(_BLOCK_BYTES):
+                try:
+                    channel.send_all(data)
+                except OSError:  # nobody takes it; what still comes down is another matter
+                    return _stop_reading(sock)
+                moved.sent_bytes += len(data)
+            channel.end_writing()
+        except OSError:
+            break_off()
+
+    upwards = threading.Thread(target=up, daemon=True, name="pump")
+    upwards.start()
+    try:
+        while data := channel.recv(_BLOCK_BYTES):
+            sock.sendall(data)
+            moved.received_bytes += len(data)
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        break_off()
+    upwards.join()
+    channel.close()
+    sock.close()
+    return not broken.is_set()
+
+
+def _stop_reading(sock: socket.socket) -> None:
+    """Wake whoever reads from it; the program at its other end is told nothing yet."""
+    with suppress(OSError):
+        if os.name == "nt":  # where only closing wakes a reader
+            sock.close()
+        else:
+            sock.shutdown(socket.SHUT_RD)
