@@ -17,6 +17,7 @@ from paramiko.packet import NeedRekeyException
 from internlm_setup.core.ssh.transport import Packets
 
 _BUFFER_BYTES = 1 << 18
+_LOOK_S = 5.0
 
 
 class BufferedPackets(Packets):
@@ -43,6 +44,10 @@ class BufferedPackets(Packets):
         if self.closed:
             call()
 
+    def look_rarely(self) -> None:
+        """Wait longer at a time, now that nothing but bytes is to be expected."""
+        self._sock.settimeout(_LOOK_S)
+
     def close(self) -> None:
         """End the connection, and wake whoever waits in it."""
         with suppress(OSError, AttributeError):  # what runs through another server has no `shutdown`
@@ -58,7 +63,7 @@ class BufferedPackets(Packets):
         begin, self._begin = self._begin, self._begin + n
         return bytes(self._buffer[begin : self._begin])
 
-    def write_all(self, out: bytes) -> None:
+    def write_all(self, out: bytes | memoryview) -> None:
         """Send all of it."""
         rest = memoryview(out)
         while rest:

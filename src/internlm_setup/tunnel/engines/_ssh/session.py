@@ -47,7 +47,6 @@ _PROHIBITED, _CONNECT_FAILED, _SHORTAGE = 1, 2, 4
 _MOST_WAITING = 128
 _CLOSING_S = 0.8
 _ANSWER_S = 10.0
-_LOOK_S = 5.0
 _TCP_PATIENCE_MS = 60_000
 _NOTHING = "exit 0"  # a command in every shell there is
 
@@ -74,6 +73,7 @@ class SshSession:
         transport._handler_table.update(self._handlers())
         self._packets.when_over(self._end)
         _endure(transport.sock)
+        self._packets.look_rarely()
         self._wake_server()
 
     def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float) -> Stream:
@@ -171,8 +171,11 @@ class SshSession:
             if thread is not threading.current_thread():
                 thread.join(_CLOSING_S / 2)
 
+    def _stream(self, number: int, when_open: Callable[[Stream], object] | None) -> Stream:
+        return Stream(self, number, when_open)
+
     def _new(self, when_open: Callable[[Stream], object] | None = None) -> Stream:
-        stream = Stream(self, next(self._numbers), when_open)
+        stream = self._stream(next(self._numbers), when_open)
         self._streams[stream.number] = stream
         self._opened = stream.number + 1
         if self._gone.is_set():  # set before the streams were told
@@ -190,6 +193,7 @@ class SshSession:
         answer = _Answer(when_granted)
 
         def send() -> None:
+            answer.asked_s = time.monotonic()
             self._answers.append(answer)
             self.send(bytes((_GLOBAL_REQUEST,)), _string(kind), b"\1", *parts)
 
@@ -325,6 +329,7 @@ class _Answer:
         self.when_granted = when_granted
         self.done = threading.Event()
         self.granted: bool | None = None
+        self.asked_s = 0.0
 
 
 class _Payload:
@@ -344,11 +349,10 @@ def _do_nothing(stream: Stream) -> None:
 
 
 def _endure(sock: Any) -> None:
-    """Let TCP give up after a minute without an acknowledgement, and look at an idle connection rarely."""
-    if isinstance(sock, socket.socket):
-        if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family in {socket.AF_INET, socket.AF_INET6}:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_PATIENCE_MS)
-        sock.settimeout(_LOOK_S)
+    """Let TCP give up after a minute without an acknowledgement."""
+    is_tcp = isinstance(sock, socket.socket) and sock.family in {socket.AF_INET, socket.AF_INET6}
+    if is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_PATIENCE_MS)
 
 
 def _refusal(cause: Refused, destination: Endpoint) -> ChannelRefused:
