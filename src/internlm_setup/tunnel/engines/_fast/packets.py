@@ -9,6 +9,7 @@ Private names of paramiko that are used here: `_trigger_rekey`.
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -172,9 +173,7 @@ class FastPackets(BufferedPackets):
             payload = unsealer.unseal(self._buffer[begin:end], self._room[begin:end])
             self._begin = end
             if self._decompress is not None:
-                payload = memoryview(self._decompress(bytes(payload)))
-                if not payload:
-                    raise BadPacket("an empty message")
+                payload = _large(self._decompress, payload)
             number, self._number = self._number, (self._number + 1) & 0xFFFFFFFF
             if self._plane is not None and not self._exchanging and self._plane.take(payload):
                 continue
@@ -291,3 +290,13 @@ class FastPackets(BufferedPackets):
     def _want_new_keys(self) -> None:
         if not self.need_rekey():
             self._trigger_rekey()
+
+
+def _large(decompress: Compress, payload: memoryview) -> memoryview:
+    try:
+        large = decompress(bytes(payload))
+    except zlib.error:
+        large = b""
+    if not large:
+        raise BadPacket("a message that is compressed in an odd way")
+    return memoryview(large)

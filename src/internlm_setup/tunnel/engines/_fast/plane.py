@@ -119,8 +119,8 @@ class Plane:
             if key.fileobj is self._sock:
                 ready = bool(events & READ)
             elif key.fileobj is self._waking:
-                self._woken = False
                 self._waking.recv(64)
+                self._woken = False  # only now: whoever saw it set has left what `_prepare` finds
             else:
                 if events & WRITE:
                     self._touched.add(key.data)
