@@ -7,13 +7,15 @@ from internlm_setup.tunnel.engines._fast.codec import BadPacket
 LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 26
 _LEAST_SHARE_BYTES = 1 << 18
 _LEAST_ROUND_S = 0.02
+_GROWS = 1.5
 _SLOWLY = 8  # the part of the way that it shrinks by in a round
 
 
 class Window:
     """A stream's window, which follows 2 x rate x shortest round trip.
 
-    A larger one would only fill queues on the way, and every other stream would wait in them. Pure.
+    A larger one would only fill queues on the way, and every other stream would wait in them. While the rate grows it
+    is twice that, since what a larger window brings is seen a round trip later. Pure.
 
     Attributes:
         size_bytes: What may be under way and held here, together.
@@ -29,6 +31,7 @@ class Window:
         """
         self.size_bytes, self._allowed_bytes = size_bytes, allowed_bytes
         self._began_s, self._passed_bytes = now_s, 0
+        self._rate_bytes_per_s = 0.0
 
     def came(self, size: int) -> None:
         """The peer sent so many bytes.
@@ -48,15 +51,22 @@ class Window:
             now_s: By the monotonic clock.
             rtt_s: The shortest round trip seen; None while there was none.
         """
-        self._passed_bytes += size
-        lasted_s = now_s - self._began_s
-        if rtt_s is None or lasted_s < max(rtt_s, _LEAST_ROUND_S):
+        if rtt_s is None:
             return
-        wanted = int(2 * self._passed_bytes / lasted_s * rtt_s)
-        wanted = min(max(wanted, LEAST_BYTES), MOST_BYTES)
+        lasted_s = now_s - self._began_s
+        over = lasted_s >= max(rtt_s, _LEAST_ROUND_S)
+        if over and not self._passed_bytes:  # it was idle, which says nothing about the line
+            self._began_s, self._passed_bytes = now_s, size
+            return
+        self._passed_bytes += size
+        if not over:
+            return
+        rate_bytes_per_s = self._passed_bytes / lasted_s
+        times = 4 if rate_bytes_per_s > _GROWS * self._rate_bytes_per_s else 2
+        wanted = min(max(int(times * rate_bytes_per_s * rtt_s), LEAST_BYTES), MOST_BYTES)
         if wanted < self.size_bytes:
             wanted = self.size_bytes - (self.size_bytes - wanted) // _SLOWLY
-        self.size_bytes = wanted
+        self.size_bytes, self._rate_bytes_per_s = wanted, rate_bytes_per_s
         self._began_s, self._passed_bytes = now_s, 0
 
     def credit(self, held_bytes: int) -> int:
