@@ -16,6 +16,8 @@ from paramiko.packet import NeedRekeyException, Packetizer
 
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
+from internlm_setup.tunnel.engines._fast.session import FastSession, Unsuited
+from servers.sealed import NONCE, OURS, THEIRS
 
 
 @pytest.fixture
@@ -75,3 +77,22 @@ def test_what_is_overridden_is_called() -> None:
     assert "NeedRekeyException" in loop
     assert issubclass(NeedRekeyException, Exception)
     assert "self.packetizer.send_message" in inspect.getsource(paramiko.Transport._send_message)
+
+
+@pytest.mark.parametrize("name", ["clear_to_send", "clear_to_send_lock", "in_kex"])
+def test_a_paramiko_that_lacks_a_name(transport: Any, name: str) -> None:
+    """The plane is not attached then, and the engine takes the threaded session instead."""
+    packets = transport.packetizer
+    packets.set_outbound_cipher(OURS, 16, None, 16, None, aead=True, iv_out=NONCE)
+    packets.set_inbound_cipher(THEIRS, 16, None, 16, None, aead=True, iv_in=NONCE)
+    assert packets.sealed
+    delattr(transport, name)
+    with pytest.raises(Unsuited):
+        FastSession(transport)
+    assert packets._plane is None
+
+
+def test_a_paramiko_that_gives_no_nonce(transport: Any) -> None:
+    """It seals itself, as before, and so the threaded session is taken."""
+    transport.packetizer.set_outbound_cipher(OURS, 16, None, 16, None, aead=True)
+    assert not transport.packetizer.sealed

@@ -79,6 +79,7 @@ class FastPackets(BufferedPackets):
         self._compress: Compress | None = None
         self._out = memoryview(bytearray(_BUFFER_BYTES))
         self._out_begin = self._out_end = 0
+        self._held_up = 0  # threads in `wait_for_wire`
 
         self._plane: Taker | None = None
         self._in_kex: Callable[[], bool] = bool
@@ -106,14 +107,16 @@ class FastPackets(BufferedPackets):
 
     def set_inbound_cipher(self, block_engine: Any, *args: Any, aead: bool = False, **kwargs: Any) -> None:
         """Take the key of what comes from now on."""
-        self._unsealer = Unsealer(block_engine, kwargs["iv_in"]) if aead else None
+        nonce = kwargs.get("iv_in")
+        self._unsealer = Unsealer(block_engine, nonce) if aead and nonce else None
         self._decompress = None
         super().set_inbound_compressor(None)
         super().set_inbound_cipher(block_engine, *args, aead=aead, **kwargs)
 
     def set_outbound_cipher(self, block_engine: Any, *args: Any, aead: bool = False, **kwargs: Any) -> None:
         """Take the key of what we send from now on."""
-        self._sealer = Sealer(block_engine, kwargs["iv_out"]) if aead else None
+        nonce = kwargs.get("iv_out")
+        self._sealer = Sealer(block_engine, nonce) if aead and nonce else None
         self._compress = None
         super().set_outbound_compressor(None)
         super().set_outbound_cipher(block_engine, *args, aead=aead, **kwargs)
@@ -260,13 +263,15 @@ class FastPackets(BufferedPackets):
             self._out_begin = self._out_end = 0
         else:
             self._plane.wake()
-        if self.waiting_bytes < MOST_WAITING_BYTES:
+        if self._held_up and self.waiting_bytes < MOST_WAITING_BYTES:
             self.sending.notify_all()
 
     def wait_for_wire(self) -> None:
         """Wait until the wire has taken most of what is to be sent. Never in the connection's own thread."""
         with self.sending:
+            self._held_up += 1
             self.sending.wait_for(lambda: self.waiting_bytes < MOST_WAITING_BYTES or self.closed)
+            self._held_up -= 1
 
     def _seal(self, size: int) -> None:
         if self._sealer is None:

@@ -52,10 +52,10 @@ class FastSession(SshSession):
             Unsuited: Its cipher is not AES-GCM, it does not run over a socket, or paramiko is not as we know it.
         """
         packets = transport.packetizer
-        lacks = [name for name in _NEEDED if not hasattr(transport, name)]
-        if lacks or not isinstance(packets, FastPackets) or not packets.sealed:
+        whole = all(hasattr(transport, name) for name in _NEEDED) and hasattr(packets, "_trigger_rekey")
+        if not whole or not isinstance(transport.sock, socket.socket):
             raise Unsuited
-        if not isinstance(transport.sock, socket.socket):
+        if not isinstance(packets, FastPackets) or not packets.sealed:
             raise Unsuited
         self._wire = packets
         self._plane = Plane(packets, transport, transport.sock, self.forget)
