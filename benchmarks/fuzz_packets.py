@@ -105,10 +105,12 @@ def _check(program: socket.socket, result: list[bool], meant: bytes, *, hostile:
 
 
 def _state(dice: random.Random) -> dict[str, int]:
+    window_bytes = dice.choice([5000, 1 << 21])
     return {
+        "window_bytes": window_bytes,
         "room_bytes": dice.choice([0, 1, 5000, 1 << 21]),
         "packet_bytes": dice.choice([1, 100, 1 << 15, 1 << 31]),
-        "allowed_bytes": dice.choice([0, 1000, 1 << 21]),
+        "allowed_bytes": dice.choice([0, 1000, window_bytes]),
     }
 
 
