@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.ssh.connect_errors import JumpRefused
+from internlm_setup.tunnel.engines._ssh.session import SshSession
 from internlm_setup.tunnel.model import Endpoint, Engine, Session
 from servers.openssh import Sshd, make_key, sshd
 from servers.ssh_person import public, spec_of
 from servers.streams import (
     BLOCK,
+    ENGINES,
     ask,
     digest_at_end,
     echo,
@@ -90,6 +92,20 @@ def test_new_keys_all_the_time(tmp_path: Path, engine: Engine) -> None:
                 assert ask(here, b"short") == b"short"
             assert {each.result() for each in loads} == {expected_digest(160 * len(BLOCK))}
             assert ask(here, BLOCK * 64) == BLOCK * 64
+
+
+def test_we_ask_for_new_keys(server: Sshd) -> None:
+    """After so many bytes, in the middle of a load and when nothing goes on; the next stream is as good as any."""
+    with closing(session_to(server, ENGINES["threaded"])) as session, service(digest_at_end) as sink:
+        assert isinstance(session, SshSession)
+        session._packets.REKEY_BYTES = 2 << 20
+        session._transport.sock.settimeout(0.1)
+        keys = {session._transport.H}
+        with held(session, local(sink)) as here:
+            for _ in range(5):
+                assert ask(here, BLOCK * 100) == expected_digest(100 * len(BLOCK))
+                keys.add(session._transport.H)
+        assert len(keys) > 3
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ _LENGTH, _TAG, _BLOCK = 4, 16, 16
 _LEAST_PADDING = 4
 _COUNTS = (1 << 64) - 1
 _HEAD = struct.Struct(">IB")
+
+Compress = Callable[[bytes], bytes]
 
 
 class BadPacket(paramiko.SSHException):  # type: ignore[misc]  # paramiko has no types
@@ -122,3 +125,18 @@ class Unsealer(_Counted):
         if plain[0] < _LEAST_PADDING or end < 2:
             raise BadPacket("a packet with odd padding")
         return plain[1:end]
+
+
+def enlarged(decompress: Compress, payload: memoryview) -> memoryview:
+    """Return what a payload was before it was compressed.
+
+    Raises:
+        BadPacket: It was not, or was empty.
+    """
+    try:
+        large = decompress(bytes(payload))
+    except zlib.error:
+        large = b""
+    if not large:
+        raise BadPacket("a message that is compressed in an odd way")
+    return memoryview(large)

@@ -9,7 +9,6 @@ Private names of paramiko that are used here: `_trigger_rekey`.
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,8 +20,10 @@ from internlm_setup.tunnel.engines._fast.codec import (
     OVERHEAD_BYTES,
     PAYLOAD_AT,
     BadPacket,
+    Compress,
     Sealer,
     Unsealer,
+    enlarged,
     wire_bytes,
 )
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
@@ -32,8 +33,6 @@ _BUFFER_BYTES = 2 * LONGEST_BYTES
 _SLOT_BYTES = 1 << 16
 _HEAD_BYTES = 4
 _KEYS_BEGIN, _NEW_KEYS = 20, 21
-
-Compress = Callable[[bytes], bytes]
 
 
 class Taker(Protocol):
@@ -103,7 +102,10 @@ class FastPackets(BufferedPackets):
     # What paramiko tells
 
     def look_rarely(self) -> None:
-        """Do nothing: a plane is woken when there is something to look at."""
+        """See `BufferedPackets.look_rarely`; with a plane nothing waits in the socket itself."""
+        super().look_rarely()
+        if self._plane is not None:
+            self._sock.setblocking(False)
 
     def set_inbound_cipher(self, block_engine: Any, *args: Any, aead: bool = False, **kwargs: Any) -> None:
         """Take the key of what comes from now on."""
@@ -163,7 +165,7 @@ class FastPackets(BufferedPackets):
         while (found := self._next(self._unsealer)) is None:
             if self.need_rekey() and not self._in_kex():
                 raise NeedRekeyException
-            self._fill(_HEAD_BYTES, check_rekey=True)
+            self._fill(_HEAD_BYTES)
         return found
 
     def _next(self, unsealer: Unsealer) -> tuple[int, paramiko.Message] | None:
@@ -176,7 +178,7 @@ class FastPackets(BufferedPackets):
             payload = unsealer.unseal(self._buffer[begin:end], self._room[begin:end])
             self._begin = end
             if self._decompress is not None:
-                payload = _large(self._decompress, payload)
+                payload = enlarged(self._decompress, payload)
             number, self._number = self._number, (self._number + 1) & 0xFFFFFFFF
             if self._plane is not None and not self._exchanging and self._plane.take(payload):
                 continue
@@ -198,7 +200,7 @@ class FastPackets(BufferedPackets):
         if self._plane is not None:
             self._plane.settle()
 
-    def _fill(self, n: int, check_rekey: bool) -> None:
+    def _fill(self, n: int) -> None:
         if self.closed:
             raise EOFError
         if self._plane is not None and not self._plane.turn():
@@ -207,7 +209,7 @@ class FastPackets(BufferedPackets):
             held = self._end - self._begin
             self._buffer[:held] = self._buffer[self._begin : self._end]
             self._begin, self._end = 0, held
-        super()._fill(n, check_rekey)
+        super()._fill(n)
 
     # What we send
 
@@ -295,13 +297,3 @@ class FastPackets(BufferedPackets):
     def _want_new_keys(self) -> None:
         if not self.need_rekey():
             self._trigger_rekey()
-
-
-def _large(decompress: Compress, payload: memoryview) -> memoryview:
-    try:
-        large = decompress(bytes(payload))
-    except zlib.error:
-        large = b""
-    if not large:
-        raise BadPacket("a message that is compressed in an odd way")
-    return memoryview(large)

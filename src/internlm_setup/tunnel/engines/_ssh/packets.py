@@ -12,12 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from paramiko.packet import NeedRekeyException
-
 from internlm_setup.core.ssh.transport import Packets
 
 _BUFFER_BYTES = 1 << 18
 _LOOK_S = 5.0
+_TCP_PATIENCE_MS = 60_000
 
 
 class BufferedPackets(Packets):
@@ -45,8 +44,12 @@ class BufferedPackets(Packets):
             call()
 
     def look_rarely(self) -> None:
-        """Wait longer at a time, now that nothing but bytes is to be expected."""
-        self._sock.settimeout(_LOOK_S)
+        """Wait longer at a time, now that nothing but bytes is to be expected; TCP gives up after a minute."""
+        sock = self._sock
+        is_tcp = isinstance(sock, socket.socket) and sock.family in {socket.AF_INET, socket.AF_INET6}
+        if is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_PATIENCE_MS)
+        sock.settimeout(_LOOK_S)
 
     def close(self) -> None:
         """End the connection, and wake whoever waits in it."""
@@ -57,9 +60,10 @@ class BufferedPackets(Packets):
             self._over()
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Wait for `n` bytes and return them."""
+        """Wait for `n` bytes and return them; new keys that are due wait for the next packet."""
+        del check_rekey
         while self._end - self._begin < n:
-            self._fill(n, check_rekey)
+            self._fill(n)
         begin, self._begin = self._begin, self._begin + n
         return bytes(self._buffer[begin : self._begin])
 
@@ -76,7 +80,7 @@ class BufferedPackets(Packets):
             rest = rest[sent:]
         self.sent_bytes += len(out)
 
-    def _fill(self, n: int, check_rekey: bool) -> None:
+    def _fill(self, n: int) -> None:
         """Read what there is, at least one byte; make room for `n` first."""
         held = self._end - self._begin
         greeting: bytes = self._Packetizer__remainder  # type: ignore[has-type]
@@ -98,8 +102,6 @@ class BufferedPackets(Packets):
                 raise EOFError from cause
             if not _is_late(cause):
                 raise
-            if check_rekey and not held and self.need_rekey():
-                raise NeedRekeyException from None
             return
         if not count:
             raise EOFError

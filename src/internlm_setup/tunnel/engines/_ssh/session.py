@@ -7,8 +7,6 @@ Private names of paramiko that are used here: `_handler_table` and `_send_user_m
 from __future__ import annotations
 
 import queue
-import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -21,33 +19,16 @@ from typing import Any
 import paramiko
 
 from internlm_setup.core.ssh.transport import ClientTransport
+from internlm_setup.tunnel.engines._ssh import messages
+from internlm_setup.tunnel.engines._ssh.messages import Answer, Payload, number, refusal, string
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
-from internlm_setup.tunnel.engines._ssh.stream import (
-    PACKET_BYTES,
-    WINDOW_BYTES,
-    Refused,
-    Stream,
-    TooMuch,
-)
-from internlm_setup.tunnel.errors import (
-    CannotListenThere,
-    ChannelRefused,
-    DestinationSilent,
-    ForwardingProhibited,
-    NoMoreStreams,
-    NothingListens,
-)
+from internlm_setup.tunnel.engines._ssh.stream import PACKET_BYTES, WINDOW_BYTES, Refused, Stream
+from internlm_setup.tunnel.errors import CannotListenThere, DestinationSilent
 from internlm_setup.tunnel.model import Endpoint, Traffic
 
-_GLOBAL_REQUEST, _REQUEST_SUCCESS, _REQUEST_FAILURE = 80, 81, 82
-_OPEN, _OPEN_SUCCESS, _OPEN_FAILURE, _WINDOW_ADJUST = 90, 91, 92, 93
-_DATA, _EXTENDED_DATA, _EOF, _CLOSE, _REQUEST, _SUCCESS, _FAILURE = 94, 95, 96, 97, 98, 99, 100
-
-_PROHIBITED, _CONNECT_FAILED, _SHORTAGE = 1, 2, 4
 _MOST_WAITING = 128
 _CLOSING_S = 0.8
 _ANSWER_S = 10.0
-_TCP_PATIENCE_MS = 60_000
 _NOTHING = "exit 0"  # a command in every shell there is
 
 
@@ -62,7 +43,7 @@ class SshSession:
         self._packets: BufferedPackets = transport.packetizer
         self._streams: dict[int, Stream] = {}
         self._numbers = count()
-        self._answers: deque[_Answer] = deque()
+        self._answers: deque[Answer] = deque()
         self._listening: dict[tuple[str, int], Endpoint] = {}
         self._incoming: queue.SimpleQueue[tuple[Endpoint, Stream] | None] = queue.SimpleQueue()
         self._owed: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -72,19 +53,18 @@ class SshSession:
         self._sender.start()
         transport._handler_table.update(self._handlers())
         self._packets.when_over(self._end)
-        _endure(transport.sock)
         self._packets.look_rarely()
         self._wake_server()
 
     def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float) -> Stream:
         """See `tunnel.model.Session`."""
-        words = [_string(destination.host), _number(destination.port), _string(origin.host), _number(origin.port)]
+        words = [string(destination.host), number(destination.port), string(origin.host), number(origin.port)]
         stream = self._open("direct-tcpip", *words)
         try:
             if stream.wait_open(timeout_s):
                 return stream
         except Refused as cause:
-            raise _refusal(cause, destination) from None
+            raise refusal(cause, destination) from None
         stream.close()
         raise DestinationSilent(destination.host, destination.port, timeout_s)
 
@@ -103,7 +83,7 @@ class SshSession:
             port = message.get_int() if bind.port == 0 else bind.port
             self._listening[host, port] = Endpoint(bind.host, port)
 
-        answer = self._ask("tcpip-forward", _string(host), _number(bind.port), when_granted=listening)
+        answer = self._ask("tcpip-forward", string(host), number(bind.port), when_granted=listening)
         if not answer.done.wait(_ANSWER_S) or answer.granted is None:
             raise ConnectionResetError("the session is gone")
         if not answer.granted:
@@ -184,18 +164,18 @@ class SshSession:
 
     def _open(self, kind: str, *parts: bytes, when_open: Callable[[Stream], object] | None = None) -> Stream:
         stream = self._new(when_open)
-        sizes = [_number(each) for each in (stream.number, WINDOW_BYTES, PACKET_BYTES)]
-        self.send(bytes((_OPEN,)), _string(kind), *sizes, *parts)
+        sizes = [number(each) for each in (stream.number, WINDOW_BYTES, PACKET_BYTES)]
+        self.send(bytes((messages.OPEN,)), string(kind), *sizes, *parts)
         return stream
 
-    def _ask(self, kind: str, *parts: bytes, when_granted: Callable[[Any], None] | None = None) -> _Answer:
+    def _ask(self, kind: str, *parts: bytes, when_granted: Callable[[Any], None] | None = None) -> Answer:
         """Send a request to the server at large; answers come in the order of the requests."""
-        answer = _Answer(when_granted)
+        answer = Answer(when_granted)
 
         def send() -> None:
             answer.asked_s = time.monotonic()
             self._answers.append(answer)
-            self.send(bytes((_GLOBAL_REQUEST,)), _string(kind), b"\1", *parts)
+            self.send(bytes((messages.GLOBAL_REQUEST,)), string(kind), b"\1", *parts)
 
         self._owed.put(send)
         if self._gone.is_set():
@@ -207,8 +187,13 @@ class SshSession:
 
         An sshd before 10.1 lets TCP collect small packets until the first command, which costs 40 ms again and again.
         """
+
+        def do_nothing(stream: Stream) -> None:
+            stream.request("exec", _NOTHING)
+            stream.close()
+
         with suppress(OSError):
-            self._open("session", when_open=lambda stream: self._owed.put(partial(_do_nothing, stream)))
+            self._open("session", when_open=lambda stream: self._owed.put(partial(do_nothing, stream)))
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Send one message; waits while keys are exchanged and while the wire is full.
@@ -217,7 +202,7 @@ class SshSession:
             OSError: The session is gone.
         """
         try:
-            self._transport._send_user_message(_Payload(parts))
+            self._transport._send_user_message(Payload(parts))
         except (EOFError, OSError, paramiko.SSHException) as cause:
             raise ConnectionResetError("the session is gone") from cause
         if not self._transport.active:
@@ -257,37 +242,28 @@ class SshSession:
 
             return handle
 
-        def feed(stream: Stream, message: Any) -> None:
-            try:
-                stream.fed(message.get_binary())
-            except TooMuch:
-                raise paramiko.SSHException("more than the window allows") from None
-
         def of_no_use(_: Any) -> None:
             pass
 
-        return {
-            _GLOBAL_REQUEST: self._asked,
-            _REQUEST_SUCCESS: partial(self._answered, True),
-            _REQUEST_FAILURE: partial(self._answered, False),
-            _OPEN: self._called,
-            _OPEN_SUCCESS: to_stream(lambda stream, m: stream.opened(m.get_int(), m.get_int(), m.get_int())),
-            _OPEN_FAILURE: to_stream(self._turned_down),
-            _WINDOW_ADJUST: to_stream(lambda stream, m: stream.widened(m.get_int())),
-            _DATA: to_stream(feed),
-            _EXTENDED_DATA: of_no_use,
-            _EOF: to_stream(lambda stream, _: stream.ended()),
-            _CLOSE: to_stream(lambda stream, _: stream.closed()),
-            _REQUEST: of_no_use,
-            _SUCCESS: of_no_use,
-            _FAILURE: to_stream(lambda stream, _: stream.request_failed()),
+        return dict.fromkeys((messages.EXTENDED_DATA, messages.REQUEST, messages.SUCCESS), of_no_use) | {
+            messages.GLOBAL_REQUEST: self._asked,
+            messages.REQUEST_SUCCESS: partial(self._answered, True),
+            messages.REQUEST_FAILURE: partial(self._answered, False),
+            messages.OPEN: self._called,
+            messages.OPEN_SUCCESS: to_stream(lambda stream, m: stream.opened(m.get_int(), m.get_int(), m.get_int())),
+            messages.OPEN_FAILURE: to_stream(self._turned_down),
+            messages.WINDOW_ADJUST: to_stream(lambda stream, m: stream.widened(m.get_int())),
+            messages.DATA: to_stream(lambda stream, m: stream.fed(m.get_binary())),
+            messages.EOF: to_stream(lambda stream, _: stream.ended()),
+            messages.CLOSE: to_stream(lambda stream, _: stream.closed()),
+            messages.FAILURE: to_stream(lambda stream, _: stream.request_failed()),
         }
 
     def _asked(self, message: Any) -> None:
         """The server asks something of us; nothing that it may ask is of use here."""
         message.get_string()
         if message.get_boolean():
-            self._owed.put(partial(self.send, bytes((_REQUEST_FAILURE,))))
+            self._owed.put(partial(self.send, bytes((messages.REQUEST_FAILURE,))))
 
     def _answered(self, granted: bool, message: Any) -> None:
         if not self._answers:
@@ -307,63 +283,16 @@ class SshSession:
         kind, theirs, window_bytes, packet_bytes = message.get_text(), *(message.get_int() for _ in range(3))
         bind = self._listening.get((message.get_text(), message.get_int())) if kind == "forwarded-tcpip" else None
         if bind is None or self._incoming.qsize() >= _MOST_WAITING:
-            reason = _PROHIBITED if bind is None else _SHORTAGE
-            words = [_number(theirs), _number(reason), _string(""), _string("")]
-            self._owed.put(partial(self.send, bytes((_OPEN_FAILURE,)), *words))
+            reason = messages.PROHIBITED if bind is None else messages.SHORTAGE
+            words = [number(theirs), number(reason), string(""), string("")]
+            self._owed.put(partial(self.send, bytes((messages.OPEN_FAILURE,)), *words))
             return
         stream = self._new()
 
         def take() -> None:
-            numbers = [_number(each) for each in (theirs, stream.number, WINDOW_BYTES, PACKET_BYTES)]
-            self.send(bytes((_OPEN_SUCCESS,)), *numbers)
+            numbers = [number(each) for each in (theirs, stream.number, WINDOW_BYTES, PACKET_BYTES)]
+            self.send(bytes((messages.OPEN_SUCCESS,)), *numbers)
             stream.opened(theirs, window_bytes, packet_bytes)
             self._incoming.put((bind, stream))
 
         self._owed.put(take)
-
-
-class _Answer:
-    """What becomes of a request: `granted` is None when no answer came."""
-
-    def __init__(self, when_granted: Callable[[Any], None] | None) -> None:
-        self.when_granted = when_granted
-        self.done = threading.Event()
-        self.granted: bool | None = None
-        self.asked_s = 0.0
-
-
-class _Payload:
-    """A message as paramiko takes one."""
-
-    def __init__(self, parts: tuple[bytes | memoryview, ...]) -> None:
-        self._parts = parts
-
-    def asbytes(self) -> bytes:
-        """Return the whole message."""
-        return b"".join(self._parts)
-
-
-def _do_nothing(stream: Stream) -> None:
-    stream.request("exec", _NOTHING)
-    stream.close()
-
-
-def _endure(sock: Any) -> None:
-    """Let TCP give up after a minute without an acknowledgement."""
-    is_tcp = isinstance(sock, socket.socket) and sock.family in {socket.AF_INET, socket.AF_INET6}
-    if is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_PATIENCE_MS)
-
-
-def _refusal(cause: Refused, destination: Endpoint) -> ChannelRefused:
-    kinds = {_PROHIBITED: ForwardingProhibited, _CONNECT_FAILED: NothingListens}
-    return kinds.get(cause.reason, NoMoreStreams)(destination.host, destination.port, cause.words)
-
-
-def _string(words: str) -> bytes:
-    data = words.encode()
-    return struct.pack(">I", len(data)) + data
-
-
-def _number(value: int) -> bytes:
-    return struct.pack(">I", value)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+import paramiko
+
 WINDOW_BYTES = 1 << 21
 PACKET_BYTES = 1 << 17
 _CREDIT_BYTES = WINDOW_BYTES // 8
@@ -41,8 +43,8 @@ class Refused(Exception):
         self.reason, self.words = reason, words
 
 
-class TooMuch(Exception):
-    """The peer sent more than the window allows."""
+class TooMuch(paramiko.SSHException):  # type: ignore[misc]  # paramiko has no types
+    """The peer sent more than the window allows, which ends the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ class Stream:
                 return
             self._held_bytes += len(data)
             if self._held_bytes + self._credit_bytes > WINDOW_BYTES:
-                raise TooMuch
+                raise TooMuch("more than the window allows")
             self._chunks.append(data)
             self._changed.notify_all()
 
@@ -281,36 +283,3 @@ class Stream:
         with self._changed:
             self._gone = True
             self._changed.notify_all()
-
-
-class StreamSocket:
-    """A stream used as the socket of another connection, which is how one goes through several servers."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._patience_s: float | None = None
-        self._closed = False
-
-    def settimeout(self, patience_s: float | None) -> None:
-        """Set how long `recv` waits, in seconds."""
-        self._patience_s = patience_s
-
-    def recv(self, most_bytes: int) -> bytes:
-        """See `socket.recv`."""
-        return self._stream.recv(most_bytes, self._patience_s)
-
-    def recv_into(self, buffer: memoryview) -> int:
-        """See `socket.recv_into`."""
-        data = self._stream.recv(len(buffer), self._patience_s)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def send(self, data: bytes) -> int:
-        """See `socket.send`; it sends all."""
-        self._stream.send_all(data)
-        return len(data)
-
-    def close(self) -> None:
-        """See `socket.close`."""
-        self._closed = True
-        self._stream.close()

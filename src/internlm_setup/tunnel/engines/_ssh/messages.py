@@ -1,0 +1,67 @@
+"""The connection protocol's messages: their numbers, their fields, and what an answer to one is.
+
+Source:
+    RFC 4254.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from internlm_setup.tunnel.engines._ssh.stream import Refused
+from internlm_setup.tunnel.errors import ChannelRefused, ForwardingProhibited, NoMoreStreams, NothingListens
+from internlm_setup.tunnel.model import Endpoint
+
+GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE = 80, 81, 82
+OPEN, OPEN_SUCCESS, OPEN_FAILURE, WINDOW_ADJUST = 90, 91, 92, 93
+DATA, EXTENDED_DATA, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = 94, 95, 96, 97, 98, 99, 100
+
+PROHIBITED, CONNECT_FAILED, SHORTAGE = 1, 2, 4
+
+
+class Payload:
+    """A message as paramiko takes one."""
+
+    def __init__(self, parts: tuple[bytes | memoryview, ...]) -> None:
+        self._parts = parts
+
+    def asbytes(self) -> bytes:
+        """Return the whole message."""
+        return b"".join(self._parts)
+
+
+class Answer:
+    """What becomes of a request.
+
+    Attributes:
+        when_granted: Called with the answer by the thread that reads the connection, before the next message.
+        done: Set when there is an answer, or never will be.
+        granted: None when no answer came.
+        asked_s: When it was sent, on the monotonic clock.
+    """
+
+    def __init__(self, when_granted: Callable[[Any], None] | None) -> None:
+        self.when_granted = when_granted
+        self.done = threading.Event()
+        self.granted: bool | None = None
+        self.asked_s = 0.0
+
+
+def string(words: str) -> bytes:
+    """Return a string as a field."""
+    data = words.encode()
+    return struct.pack(">I", len(data)) + data
+
+
+def number(value: int) -> bytes:
+    """Return a number as a field."""
+    return struct.pack(">I", value)
+
+
+def refusal(cause: Refused, destination: Endpoint) -> ChannelRefused:
+    """Say in words why there is no stream to a destination."""
+    kinds = {PROHIBITED: ForwardingProhibited, CONNECT_FAILED: NothingListens}
+    return kinds.get(cause.reason, NoMoreStreams)(destination.host, destination.port, cause.words)
