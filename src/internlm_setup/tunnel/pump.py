@@ -11,11 +11,12 @@ import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from internlm_setup.tunnel.model import Channel
 
 _BLOCK_BYTES = 1 << 16
-_RESET = struct.pack("HH" if os.name == "nt" else "ii", 1, 0)  # how closing tells that it broke off
+RESET = struct.pack("HH" if os.name == "nt" else "ii", 1, 0)  # how closing tells that it broke off
 
 
 @dataclass(slots=True)
@@ -24,6 +25,15 @@ class Moved:
 
     sent_bytes: int = 0
     received_bytes: int = 0
+
+
+@runtime_checkable
+class Splicing(Protocol):
+    """A channel whose session moves the bytes itself, faster than anybody outside could."""
+
+    def splice(self, sock: socket.socket, moved: Moved) -> bool:
+        """Do what `pump` does, to its end."""
+        ...
 
 
 def pump(sock: socket.socket, channel: Channel, moved: Moved) -> bool:
@@ -38,13 +48,15 @@ def pump(sock: socket.socket, channel: Channel, moved: Moved) -> bool:
         True when both directions ended by themselves. When one broke off, so does the other, and the program at the
         socket sees a reset: what it got is not all there was.
     """
+    if isinstance(channel, Splicing):
+        return channel.splice(sock, moved)
     broken = threading.Event()
 
     def break_off() -> None:
         broken.set()
         channel.close()
         with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         _stop_reading(sock)
 
     def up() -> None:
