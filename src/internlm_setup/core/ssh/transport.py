@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -119,7 +120,8 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         self.theirs: dict[str, list[str]] = {}
         self.farewell = ""
         self.login = Login(self)
-        self._endings = endings
+        self._endings = deque(endings)
+        self._over = False
         ours = self.preferred_keys
         known = [name for known in known_types for name in _SIGNATURES.get(known, (known,)) if name in ours]
         self._preferred_keys = tuple(dict.fromkeys((*known, *ours)))
@@ -131,7 +133,20 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve the connection to its end, then end what it runs over."""
-        end_all([super().run, *self._endings])
+        end_all([super().run])
+        self._over = True
+        self._end()
+
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Have something called by the connection's thread when that has served it, or now if it has."""
+        self._endings.append(call)
+        if self._over:
+            self._end()
+
+    def _end(self) -> None:
+        with suppress(IndexError):
+            while True:
+                end_all([self._endings.popleft()])
 
     def try_nothing(self, user: str) -> bool:
         """Log in without anything, which mostly serves to hear what the server takes."""

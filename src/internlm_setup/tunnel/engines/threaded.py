@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.connect import Manner, connect
 from internlm_setup.core.ssh.transport import ClientTransport
-from internlm_setup.tunnel.engines._ssh.jump import stream_onwards
+from internlm_setup.tunnel.engines._ssh.jump import StreamSocket, stream_onwards
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
 from internlm_setup.tunnel.engines._ssh.session import SshSession
-from internlm_setup.tunnel.engines._ssh.stream import StreamSocket
 from internlm_setup.tunnel.model import Session, SessionSpec, State
 
 

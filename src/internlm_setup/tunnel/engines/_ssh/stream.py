@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 import paramiko
@@ -44,6 +45,31 @@ class Refused(Exception):
 
 class TooMuch(paramiko.SSHException):  # type: ignore[misc]  # paramiko has no types
     """The peer sent more than the window allows, which ends the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A stream as it stands, for somebody else to go on with.
+
+    Attributes:
+        theirs: The peer's number, as a message has it.
+        room_bytes: How much the peer takes now.
+        packet_bytes: How much it takes in a message.
+        window_bytes: What it was told at first.
+        allowed_bytes: What it may still send.
+        data: What came and nobody has read.
+        ended: Whether the peer has ended its direction.
+        close_came: Whether the peer has closed it; that is answered.
+    """
+
+    theirs: bytes
+    room_bytes: int
+    packet_bytes: int
+    window_bytes: int
+    allowed_bytes: int
+    data: bytes
+    ended: bool
+    close_came: bool
 
 
 class Stream:
@@ -158,6 +184,14 @@ class Stream:
             parts = (struct.pack(">I", len(kind)), kind.encode(), b"\1", struct.pack(">I", len(words.encode())))
             self._wire.send(bytes((_REQUEST,)), self._theirs, *parts, words.encode())
 
+    def hand_over(self) -> Handed:
+        """Let somebody else read and write it from now on. Called by the thread that reads the connection."""
+        with self._changed:
+            allowed_bytes = WINDOW_BYTES - self._held_bytes - self._credit_bytes
+            data = b"".join(self._chunks)
+            sizes = self._window_bytes, max(1, self._packet_bytes), WINDOW_BYTES, allowed_bytes
+            return Handed(self._theirs, *sizes, data, self._ended, self._close_came)
+
     def say_close(self) -> None:
         """Tell the peer that it is over, once it has been opened. Called by a thread that may wait."""
         with self._sending, suppress(OSError):
@@ -249,36 +283,3 @@ class Stream:
         with self._changed:
             self._gone = True
             self._changed.notify_all()
-
-
-class StreamSocket:
-    """A stream used as the socket of another connection, which is how one goes through several servers."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._patience_s: float | None = None
-        self._closed = False
-
-    def settimeout(self, patience_s: float | None) -> None:
-        """Set how long `recv` waits, in seconds."""
-        self._patience_s = patience_s
-
-    def recv(self, most_bytes: int) -> bytes:
-        """See `socket.recv`."""
-        return self._stream.recv(most_bytes, self._patience_s)
-
-    def recv_into(self, buffer: memoryview) -> int:
-        """See `socket.recv_into`."""
-        data = self._stream.recv(len(buffer), self._patience_s)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def send(self, data: bytes) -> int:
-        """See `socket.send`; it sends all."""
-        self._stream.send_all(data)
-        return len(data)
-
-    def close(self) -> None:
-        """See `socket.close`."""
-        self._closed = True
-        self._stream.close()
