@@ -1,4 +1,4 @@
-"""A stand-in on loopback for every mirror site of the catalogue, and site files that lead there."""
+"""Stand-ins on loopback for every mirror site of the catalogue and for the dev machine, and files that lead there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from internlm_setup.mirrors.model import Serving
     from internlm_setup.playground.mirror import Mirrors
+    from internlm_setup.playground.ssh import DevMachine
+
+SSH_PORT = 33090  # the tutorial's, where it is free
 
 
 @contextmanager
@@ -43,3 +46,25 @@ def _moved(serving: Serving, origin: str) -> dict[str, object]:
     if serving.channels:
         moved["channels"] = {name: origin + urlsplit(url).path for name, url in serving.channels.items()}
     return moved
+
+
+@contextmanager
+def dev_machine(home: Path) -> Iterator[DevMachine]:
+    """Run a dev machine until the block ends.
+
+    It lets in whoever has the key to a `.pub` in `home`'s `.ssh`.
+
+    Args:
+        home: Its `.ssh` gets what leads `ssh.intern-ai.org.cn` there and makes its key known.
+    """
+    from internlm_setup.playground.ssh import DevMachine
+    from internlm_setup.tunnel.profiles import load_profiles
+    from internlm_setup.tunnel.service import SHIPPED
+
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
+    with DevMachine([folder], SSH_PORT) as machine:
+        name = load_profiles([SHIPPED]).want().host
+        (folder / "config").write_text(f"Host {name}\n    HostName 127.0.0.1\n", encoding="utf-8")
+        (folder / "known_hosts").write_text(machine.known_line, encoding="utf-8")
+        yield machine

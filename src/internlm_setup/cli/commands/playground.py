@@ -13,6 +13,7 @@ from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
+from internlm_setup.cli.standins import SSH_PORT
 from internlm_setup.core.text import Text
 
 EXAMPLES = (
@@ -21,9 +22,13 @@ EXAMPLES = (
     "internlm-setup playground serve",
 )
 STAND_IN = Text(
-    en="playground: the hubs, the model and the mirrors here are small stand-ins on this machine; nothing leaves it, "
-    "and HOME is a throw-away folder",
-    zh="playground：这里的平台、模型和镜像站都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
+    en="playground: the hubs, the model, the mirrors and the dev machine here are small stand-ins on this machine; "
+    "nothing leaves it, and HOME is a throw-away folder",
+    zh="playground：这里的平台、模型、镜像站和开发机都是本机上的小型替身；不会有任何数据离开本机，HOME 也是临时文件夹",
+)
+_ELSEWHERE = Text(
+    en="port {usual} is taken here, so the dev machine is on another: `internlm-setup tunnel --port {port}`",
+    zh="本机端口 {usual} 已被占用，开发机改用另一个端口：`internlm-setup tunnel --port {port}`",
 )
 
 
@@ -54,6 +59,8 @@ def playground(
     session = Session.of(ctx)
     with opened(session.env) as place:
         session.output.talk(STAND_IN)
+        if place.machine.port != SSH_PORT:
+            session.output.talk(_ELSEWHERE.fill(usual=SSH_PORT, port=place.machine.port))
         if command == ["serve"]:
             _serve(session, place)
             return
