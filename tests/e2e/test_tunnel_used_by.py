@@ -50,6 +50,14 @@ kill $first
 wait $first
 exit $code
 """
+# The line in the playground, and the page while it is held.
+PAGE = """
+"$@" 2>said & line=$!
+until grep -qE 'something listens|已有程序监听' said; do kill -0 $line || exit 99; sleep 0.05; done
+"$0" -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:6006").read().decode())' >page
+kill $line
+wait $line
+"""
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,17 @@ def test_a_second_run_beside_the_first(machine: Machine, server: Sshd, language:
     assert said(first, machine) == promised(language, "first")
     left = machine.home / ".local" / "state" / "internlm-setup" / "tunnels"
     assert list(left.iterdir()) == []
+
+
+@BOTH
+def test_inside_the_playground(machine: Machine, language: str) -> None:
+    """The literal line works without a key, a network or a server, and nothing is left of it."""
+    prefix = [*dark(namespace.without_network(machine.root / "net")), "sh", "-c", PAGE, sys.executable]
+    done = machine.run("playground", "--", "internlm-setup", *LINE, prefix=prefix, LANG=LOCALES[language])
+    found = Done(done.code, done.out, (machine.cwd / "said").read_text(encoding="utf-8"), 0)
+    assert said(found, machine) == promised(language, "playground")
+    assert "This page came through the tunnel" in (machine.cwd / "page").read_text(encoding="utf-8")
+    assert list(machine.home.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["no-dns", "dns-dropped", "packets-dropped", "no-key", "new-host-key", "first"])

@@ -68,3 +68,10 @@ def dev_machine(home: Path) -> Iterator[DevMachine]:
         (folder / "config").write_text(f"Host {name}\n    HostName 127.0.0.1\n", encoding="utf-8")
         (folder / "known_hosts").write_text(machine.known_line, encoding="utf-8")
         yield machine
+
+
+def give_key(home: Path) -> None:
+    """Make a key for a home that is thrown away, so that its first command can log in to the dev machine."""
+    from internlm_setup.ssh_key import service
+
+    service.create(service.key_folder(home) / service.FILES["ed25519"], "ed25519", "you@playground")

@@ -13,7 +13,7 @@ from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
-from internlm_setup.cli.standins import SSH_PORT
+from internlm_setup.cli.standins import SSH_PORT, give_key
 from internlm_setup.core.text import Text
 
 EXAMPLES = (
@@ -64,6 +64,7 @@ def playground(
         if command == ["serve"]:
             _serve(session, place)
             return
+        give_key(place.home)
         line = [_shell(session.env)] if command == ["shell"] else command
         code = run(line, place.env)
     session.output.result({"command": line, "exit_code": code})
