@@ -17,6 +17,7 @@ from internlm_setup.cli.errors import NoSuchProgram
 from internlm_setup.cli.signals import left_to
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.paths import Paths
+from internlm_setup.core.text import Language
 
 if TYPE_CHECKING:
     from internlm_setup.playground.hub import HubServer
@@ -44,8 +45,8 @@ class Place:
 
 
 @contextmanager
-def opened(env: Mapping[str, str]) -> Iterator[Place]:
-    """Open a playground with a throw-away HOME; both are gone afterwards."""
+def opened(env: Mapping[str, str], language: Language) -> Iterator[Place]:
+    """Open a playground with a throw-away HOME, where our commands speak a language; both are gone afterwards."""
     from internlm_setup.cli.standins import dev_machine, stand_ins
     from internlm_setup.mirrors.world import SITES_VARIABLE
     from internlm_setup.playground import open_playground
@@ -58,9 +59,9 @@ def opened(env: Mapping[str, str]) -> Iterator[Place]:
         server, mirrors = stack.enter_context(open_playground()), stack.enter_context(stand_ins(sites))
         machine = stack.enter_context(dev_machine(home))
         variables = {**server.environment(), SITES_VARIABLE: str(sites)}
-        kept = {k: v for k, v in env.items() if not k.startswith(_LEFT_OUT) or k == "INTERNLM_SETUP_LANG"}
+        kept = {k: v for k, v in env.items() if not k.startswith(_LEFT_OUT)}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path}
+        own = {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "INTERNLM_SETUP_LANG": language}
         inside = {**kept, **variables, **own}
         stack.callback(_stop_tunnels, Paths.of(inside, home).state)
         yield Place(server, mirrors, machine, variables, inside, home)

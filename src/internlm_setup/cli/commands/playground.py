@@ -13,6 +13,7 @@ from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.place import Place, opened, run
 from internlm_setup.cli.session import Session
+from internlm_setup.cli.signals import ended_by_ctrl_c
 from internlm_setup.cli.standins import SSH_PORT, give_key
 from internlm_setup.core.text import Text
 
@@ -57,7 +58,7 @@ def playground(
 ) -> None:
     """Open the playground, run what was asked, end with its exit code."""
     session = Session.of(ctx)
-    with opened(session.env) as place:
+    with opened(session.env, session.language) as place:
         session.output.talk(STAND_IN)
         if place.machine.port != SSH_PORT:
             session.output.talk(_ELSEWHERE.fill(usual=SSH_PORT, port=place.machine.port))
@@ -88,4 +89,5 @@ def _serve(session: Session, place: Place) -> None:
             zh="正在服务；请在另一个终端中设置以上变量；按 Ctrl-C 结束",
         )
     )
-    threading.Event().wait()
+    with ended_by_ctrl_c():
+        threading.Event().wait()

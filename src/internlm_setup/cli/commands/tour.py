@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 def tour(ctx: typer.Context) -> None:
     """Walk through every step; exit 1 when one does not end as it should."""
     session = Session.of(ctx)
-    with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env) as place:
+    with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env, session.language) as place:
         walk = Walk(session, place, Path(folder).resolve())
         walk.say(_HELLO)
         steps = (_mirrors, key_and_tunnel, _names, _hubs, _again, _killed, _corrupted)
