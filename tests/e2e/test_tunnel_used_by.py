@@ -27,8 +27,10 @@ CASE = re.compile(
     r"(?:Exit code: |退出码：)(?P<code>\d+)\n",
     re.DOTALL,
 )
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP4o1XW0m9rQb8sN1vY0cZk2u7hTq3yFJd5RkLw6pXeG you@laptop"
 # What differs from run to run, and what the pages have there.
 CHANGING = (
+    (re.compile(r"ssh-ed25519 AAAA\S+ you@\S+"), KEY),
     (re.compile(r"SHA256:\S{43}"), "SHA256:rwNq0FhZkX2mJYqOe5dXbHnQ3bV1kqv3rJX8x3kqZpA"),
     (re.compile(r"\(\S+, pid \d+\)"), "(python3, pid 4321)"),
     (re.compile(r"(process |进程 )\d+"), r"\g<1>4321"),
@@ -79,7 +81,7 @@ def said(done: Done, machine: Machine) -> Said:
     """What a run said, its home called `/home/you`, and what differs from run to run as the pages have it."""
     out, err = (text.replace(str(machine.home), "/home/you") for text in (done.out, done.err))
     for pattern, instead in CHANGING:
-        err = pattern.sub(instead, err)
+        out, err = pattern.sub(instead, out), pattern.sub(instead, err)
     return Said(out, err, done.code)
 
 
@@ -120,6 +122,12 @@ def with_key(machine: Machine) -> Path:
     folder = machine.home / ".ssh"
     folder.mkdir(mode=0o700)
     return make_key(folder / "id_ed25519")
+
+
+@BOTH
+def test_a_key_first(machine: Machine, language: str) -> None:
+    done = machine.run("ssh-key", LANG=LOCALES[language], USER="you")
+    assert said(done, machine) == promised(language, "ssh-key")
 
 
 @BOTH
