@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,6 +77,23 @@ def test_a_persons_agent_stays_out_of_it(machine: Machine) -> None:
     """Its variable leads to logins that are no business of a stand-in."""
     done = inside(machine, 'test -z "$SSH_AUTH_SOCK"', agent="/tmp/agent")
     assert done.code == 0, done.err
+
+
+def test_other_clients_of_the_servers(machine: Machine) -> None:
+    """`serve` says how the real `ssh` gets to the page, and ends by Ctrl-C without an error."""
+    if shutil.which("ssh") is None:
+        pytest.skip("no ssh")
+    with machine.start("playground", "serve", "--json=stream") as serving:
+        assert serving.stdout is not None
+        told = json.loads(serving.stdout.readline())
+        words = shlex.split(told["ssh"].replace(" -N -L 6006:", " -W "))
+        asking = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        page = subprocess.run(words, input=asking, capture_output=True, timeout=30, check=False)
+        assert b"This page came through the tunnel" in page.stdout, page.stderr
+        serving.send_signal(signal.SIGINT)
+        out, _ = serving.communicate(timeout=30)
+    ending = json.loads(out)
+    assert (serving.returncode, ending["exit_code"], ending["errors"]) == (130, 130, [])
 
 
 def test_the_usual_port_is_taken(machine: Machine) -> None:

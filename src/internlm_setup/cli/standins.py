@@ -48,6 +48,14 @@ def _moved(serving: Serving, origin: str) -> dict[str, object]:
     return moved
 
 
+def dev_host() -> str:
+    """Return the name that the dev machine stands in for."""
+    from internlm_setup.tunnel.profiles import load_profiles
+    from internlm_setup.tunnel.service import SHIPPED
+
+    return load_profiles([SHIPPED]).want().host
+
+
 @contextmanager
 def dev_machine(home: Path) -> Iterator[DevMachine]:
     """Run a dev machine until the block ends.
@@ -55,18 +63,20 @@ def dev_machine(home: Path) -> Iterator[DevMachine]:
     It lets in whoever has the key to a `.pub` in `home`'s `.ssh`.
 
     Args:
-        home: Its `.ssh` gets what leads `ssh.intern-ai.org.cn` there and makes its key known.
+        home: Its `.ssh` gets what leads `ssh.intern-ai.org.cn` there and makes its key known; the real `ssh`, which
+            looks for its files elsewhere, is given them by `-F`.
     """
     from internlm_setup.playground.ssh import DevMachine
-    from internlm_setup.tunnel.profiles import load_profiles
-    from internlm_setup.tunnel.service import SHIPPED
+    from internlm_setup.ssh_key.service import FILES
 
     folder = home / ".ssh"
     folder.mkdir(mode=0o700)
     with DevMachine([folder], SSH_PORT) as machine:
-        name = load_profiles([SHIPPED]).want().host
-        (folder / "config").write_text(f"Host {name}\n    HostName 127.0.0.1\n", encoding="utf-8")
-        (folder / "known_hosts").write_text(machine.known_line, encoding="utf-8")
+        known, *keys = (folder / file for file in ("known_hosts", *FILES.values()))
+        known.write_text(machine.known_line, encoding="utf-8")
+        own = ["HostName 127.0.0.1", "User root", f'UserKnownHostsFile "{known}"']
+        lines = [f"Host {dev_host()}", *own, *(f'IdentityFile "{key}"' for key in keys)]
+        (folder / "config").write_text("\n    ".join(lines) + "\n", encoding="utf-8")
         yield machine
 
 
