@@ -161,7 +161,7 @@ def plan(request: Request, world: World) -> Plan:
     )
     host, config = resolve.resolve(typed, world.here)
     if typed.port is None and profile.source == str(SHIPPED) and config.number("port") is None:
-        raise PortMissing(host.host)
+        raise PortMissing(host.alias)
     wanted, troubles = request.forwards or profile.forwards, list[Text]()
     if not wanted:
         wanted, troubles = _of_config(config)
