@@ -21,7 +21,7 @@ from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.errors import BadForward, PortBusy
 from internlm_setup.tunnel.held import Tunnel, Wishes, option_of, server_words
 from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
-from internlm_setup.tunnel.model import Endpoint, Forward, Session, SessionSpec, State
+from internlm_setup.tunnel.model import Compress, Endpoint, Forward, Session, SessionSpec, State
 from internlm_setup.tunnel.profiles import Profile
 
 ENGINE = "threaded"
@@ -168,7 +168,7 @@ def plan(request: Request, world: World) -> Plan:
     spec = SessionSpec(host, tuple(_opened(each, to_all=request.to_all) for each in wanted or (_USUAL,)))
     if request.hold_s is not None:
         spec = replace(spec, hold_s=request.hold_s)
-    spec = replace(spec, accept_new=request.accept_new)
+    spec = replace(spec, accept_new=request.accept_new, compression=_compression(profile, config))
     return Plan(spec, request.wishes, tuple(notes), (*config.notes, *troubles), made)
 
 
@@ -250,6 +250,12 @@ def _of_config(config: HostConfig) -> tuple[tuple[Forward, ...], list[Text]]:
             except BadForward as trouble:
                 troubles.append(Text(en=trouble.message("en"), zh=trouble.message("zh")))
     return tuple(found), troubles
+
+
+def _compression(profile: Profile, config: HostConfig) -> Compress:
+    if profile.compression != "auto" or config.one("compression") is None:
+        return profile.compression
+    return "on" if config.flag("compression") else "off"
 
 
 def _opened(forward: Forward, *, to_all: bool) -> Forward:

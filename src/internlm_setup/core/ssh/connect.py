@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import paramiko
@@ -69,6 +69,7 @@ class Manner:
         ask: Whom to ask for passwords and about new host keys.
         env: The environment: where the agent is, and what a ProxyCommand sees.
         accept_new: Whether a host key that was never seen is taken unasked.
+        compress: Whether what goes to and from the last server is compressed.
         packetizer: What reads and writes packets.
         onwards: How a jump host connects to the next one; what it returns is used as a socket.
         patience: When to give up.
@@ -78,6 +79,7 @@ class Manner:
     ask: Asker
     env: Mapping[str, str]
     accept_new: bool = False
+    compress: bool = False
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
     patience: Patience = Patience()
@@ -102,11 +104,11 @@ def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport
         CannotRead: A file of known hosts is there and cannot be read.
         CannotWrite: A new host key was accepted and cannot be written down.
     """
-    first, *others = (*spec.jumps, spec)
-    transport = _connect_one(first, manner, _Way(sock, [sock.close] if sock is not None else []))
-    for before, hop in zip((first, *others), others, strict=False):
-        transport = _connect_one(hop, manner, _onwards(transport, before, hop, manner))
-    return transport
+    way = _Way(sock, [sock.close] if sock is not None else [])
+    plain = replace(manner, compress=False)
+    for jump, to in zip(spec.jumps, (*spec.jumps, spec)[1:], strict=True):
+        way = _onwards(_connect_one(jump, plain, way), jump, to, manner)
+    return _connect_one(spec, manner, way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         if way.sock is None:
             way = _start(spec, manner)
         transport = ClientTransport(way.sock, manner.packetizer, known.types, way.endings)
+        transport.compress(manner.compress)
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
         known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)

@@ -1,8 +1,8 @@
 """paramiko's transport as we want it: fast ciphers first, the server's words kept, every wait with an end.
 
-It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_really_parse_kex_init`,
-`_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`, `_parse_service_accept` and
-`_parse_userauth_failure`.
+It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_compression_info`,
+`_really_parse_kex_init`, `_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`,
+`_parse_service_accept` and `_parse_userauth_failure`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import paramiko
 from paramiko.auth_handler import AuthHandler
 from paramiko.packet import Packetizer
 
+from internlm_setup.core.ssh import shrink
 from internlm_setup.core.ssh.ask import Prompt
 
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
 _POLL_S = 0.1
 _SERVICE = "ssh-userauth"
+_KINDS = shrink.Smaller, shrink.Larger
+_NEW_KEYS_S = 300.0  # a line with a long queue takes its time, and paramiko would fail whoever sends meanwhile
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its lines would reach stderr without any
 
@@ -48,6 +52,16 @@ class Packets(Packetizer):  # type: ignore[misc]  # paramiko has no types
         line = super().readline(timeout)
         self.greeting.append(line)
         return str(line)
+
+    def set_inbound_cipher(self, *args: Any, **kwargs: Any) -> None:
+        """Take the keys of what comes; whether it is compressed goes with them."""
+        self.set_inbound_compressor(None)
+        super().set_inbound_cipher(*args, **kwargs)
+
+    def set_outbound_cipher(self, *args: Any, **kwargs: Any) -> None:
+        """Take the keys of what we send; whether it is compressed goes with them."""
+        self.set_outbound_compressor(None)
+        super().set_outbound_cipher(*args, **kwargs)
 
     def close(self) -> None:
         """Let go of the connection, which may be gone already."""
@@ -120,6 +134,10 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         self.theirs: dict[str, list[str]] = {}
         self.farewell = ""
         self.login = Login(self)
+        self.clear_to_send_timeout = _NEW_KEYS_S
+        self._saved = shrink.Saved(), shrink.Saved()
+        smaller, larger = (partial(kind, saved) for kind, saved in zip(_KINDS, self._saved, strict=True))
+        self._compression_info = {shrink.NAME: (smaller, larger), "none": (None, None)}
         self._endings = deque(endings)
         self._over = False
         ours = self.preferred_keys
@@ -147,6 +165,20 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         with suppress(IndexError):
             while True:
                 end_all([self._endings.popleft()])
+
+    def compress(self, on: bool) -> None:
+        """Ask for compression at the next exchange of keys, or for none."""
+        self._preferred_compression = (shrink.NAME, "none") if on else ("none",)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether both directions are compressed, or will be after the login."""
+        return bool(self.local_compression == self.remote_compression == shrink.NAME)
+
+    @property
+    def saved_bytes(self) -> int:
+        """How many bytes did not have to be carried."""
+        return sum(each.size_bytes for each in self._saved)
 
     def try_nothing(self, user: str) -> bool:
         """Log in without anything, which mostly serves to hear what the server takes."""
