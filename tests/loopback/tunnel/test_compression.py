@@ -66,40 +66,41 @@ def moves(session: Session) -> None:
         assert {each.result() for each in found} == {expected_digest(SIZE)}
 
 
-def test_on_and_off_and_on_again_while_bytes_move(server: Sshd, engine: Engine) -> None:
+def test_on_and_off_and_on_again_while_bytes_move(server: Sshd, own_engine: Engine) -> None:
     """No stream notices."""
-    with closing(session_to(server, engine)) as session:
+    with closing(session_to(server, own_engine)) as session:
         moves(session)
         assert session.traffic.saved_bytes > 0
         assert session.alive
 
 
-def test_on_from_the_beginning(server: Sshd, engine: Engine) -> None:
+def test_on_from_the_beginning(server: Sshd, own_engine: Engine) -> None:
     """As `-C` asks for: bytes are saved in both directions, without new keys."""
     spec = SessionSpec(spec_of(server, server.folder / "key"), (), compression="on")
-    with closing(engine.open(spec, NobodyToAsk(), {}, lambda _: None)) as session:
+    with closing(own_engine.open(spec, NobodyToAsk(), {}, lambda _: None)) as session:
         say(session, TEXT)
         traffic = session.traffic
         assert traffic.sent_bytes < len(TEXT) / 2
         assert traffic.saved_bytes > len(TEXT) / 2
 
 
-def test_a_server_that_does_not_compress(tmp_path: Path, engine: Engine) -> None:
+def test_a_server_that_does_not_compress(tmp_path: Path, own_engine: Engine) -> None:
     """It says so, and nothing else changes."""
     with sshd(tmp_path / "sshd", "Compression no") as server:
         server.authorize(public(make_key(server.folder / "key")))
-        with closing(session_to(server, engine)) as session:
+        with closing(session_to(server, own_engine)) as session:
             assert session.compress(True) is False
             assert session.probe(10) is not None
             assert session.traffic.saved_bytes == 0
 
 
-def test_recent_data(session: Session) -> None:
+def test_recent_data(server: Sshd, own_engine: Engine) -> None:
     """What went through lately can be tried, whichever way it went."""
     noise = os.urandom(1 << 16)
-    say(session, noise)
-    assert len(session.recent) > 1024
-    assert session.recent[-500:] in noise
+    with closing(session_to(server, own_engine)) as session:
+        say(session, noise)
+        assert len(session.recent) > 1024
+        assert session.recent[-500:] in noise
 
 
 @contextmanager
@@ -135,7 +136,7 @@ def slow_line(to: Sshd, rate: float) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("shrinks", [True, False])
-def test_a_slow_line(server: Sshd, engine: Engine, tmp_path: Path, shrinks: bool) -> None:
+def test_a_slow_line(server: Sshd, own_engine: Engine, tmp_path: Path, shrinks: bool) -> None:
     """A tunnel switches it on by itself for what shrinks, says so, and the other half of the data is half as long."""
     data = TEXT * 2 if shrinks else os.urandom(len(TEXT) * 2)
 
@@ -148,7 +149,7 @@ def test_a_slow_line(server: Sshd, engine: Engine, tmp_path: Path, shrinks: bool
         known.write_text(server.known_line.replace(str(server.port), str(port)))
         spec = SessionSpec(replace(server_spec, port=port, known_hosts=(known,)), (local_to(there),))
         story = Story()
-        tunnel = Tunnel(spec, Wishes(), engine, NobodyToAsk(), {}, tmp_path, story.hear)
+        tunnel = Tunnel(spec, Wishes(), own_engine, NobodyToAsk(), {}, tmp_path, story.hear)
         thread = threading.Thread(target=tunnel.run)
         thread.start()
         try:

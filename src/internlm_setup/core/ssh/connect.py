@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import paramiko
@@ -106,7 +107,7 @@ def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport
     """
     way = _Way(sock, [sock.close] if sock is not None else [])
     plain = replace(manner, compress=False)
-    for jump, to in zip(spec.jumps, (*spec.jumps, spec)[1:], strict=True):
+    for jump, to in pairwise((*spec.jumps, spec)):
         way = _onwards(_connect_one(jump, plain, way), jump, to, manner)
     return _connect_one(spec, manner, way)
 
