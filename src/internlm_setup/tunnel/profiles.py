@@ -27,6 +27,7 @@ _BELONGS: dict[str, Callable[[Any], object]] = {
     "host": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
     "user": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
     "port": lambda value: isinstance(value, str) and _PORT.fullmatch(value) and int(value) < 65536,
+    "engine": lambda value: value == "openssh",
     "compression": lambda value: isinstance(value, str) and value in {"auto", "on", "off"},
 }
 _FIELDS = {*_BELONGS, "identity_files", "jumps", *_KINDS}
@@ -53,6 +54,7 @@ class Profile:
         jumps: As in `-J`, nearest first.
         forwards: What is forwarded when the command line says nothing else.
         compression: `auto` leaves it to `~/.ssh/config`, and then to what the line turns out to be.
+        engine: `openssh` for the system's `ssh`, whatever else could serve.
         source: The file it stands in.
     """
 
@@ -65,6 +67,7 @@ class Profile:
     jumps: tuple[str, ...] = ()
     forwards: tuple[Forward, ...] = ()
     compression: Compress = "auto"
+    engine: str | None = None
     source: str = ""
 
 
@@ -119,6 +122,8 @@ def as_yaml(profile: Profile) -> str:
     for kind in _KINDS:
         if found := [forwards.written(each) for each in profile.forwards if each.kind == kind]:
             fields[kind] = found
+    if profile.engine is not None:
+        fields["engine"] = profile.engine
     if profile.compression != "auto":
         fields["compression"] = profile.compression
     return str(yaml.safe_dump({"profiles": [fields]}, sort_keys=False, allow_unicode=True, width=120))
@@ -170,6 +175,7 @@ def _profile(raw: Any, source: str) -> Profile:
         jumps=tuple(_list(raw, "jumps")),
         forwards=tuple(_forwards(raw)),
         compression=raw.get("compression", "auto"),
+        engine=raw.get("engine"),
         source=source,
     )
 

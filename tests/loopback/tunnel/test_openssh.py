@@ -46,7 +46,7 @@ def up(host: HostSpec, ask: Asker | None = None, env: Mapping[str, str] | None =
 
 
 def works(host: HostSpec, ask: Asker | None = None, **spec: object) -> None:
-    with closing(up(host, ask, **spec)) as session:
+    with closing(up(host, ask, {}, **spec)) as session:
         assert session.run("echo in", 100, 10) == b"in\n"
 
 
