@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -29,7 +30,7 @@ from internlm_setup.core.ssh.connect_errors import (
     ProxyCommandFailed,
     ServerSilent,
 )
-from internlm_setup.core.ssh.host_keys import HostKeys
+from internlm_setup.core.ssh.host_keys import HostKeys, Shown
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.proxy import Proxy
 from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
@@ -127,11 +128,12 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         known = HostKeys(spec)
         if way.sock is None:
             way = _start(spec, manner)
-        transport = ClientTransport(way.sock, manner.packetizer, known.types, way.endings)
+        transport = ClientTransport(way.sock, manner.packetizer, known, way.endings)
         transport.compress(manner.compress)
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
-        known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)
+        shown = Shown(key.get_name(), key.asbytes(), transport.certificate)
+        known.check(shown, manner.ask, time.time(), accept_new=manner.accept_new)
         manner.proved(spec)
         transport.auth_timeout = manner.patience.login_s
         authenticate(transport, spec, manner.ask, manner.env)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import paramiko
 from paramiko.auth_handler import AuthHandler
@@ -23,6 +23,7 @@ from paramiko.packet import Packetizer
 
 from internlm_setup.core.ssh import shrink
 from internlm_setup.core.ssh.ask import Prompt
+from internlm_setup.core.ssh.host_certificates import SUFFIX
 
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
 _POLL_S = 0.1
@@ -110,6 +111,20 @@ class Login(AuthHandler):  # type: ignore[misc]
         super()._parse_userauth_failure(m)
 
 
+class Expected(Protocol):
+    """What is known of a server's keys before it shows one."""
+
+    @property
+    def types(self) -> Iterable[str]:
+        """The types of those that can be compared, to be asked for first."""
+        ...
+
+    @property
+    def certified(self) -> bool:
+        """Whether it may show a certificate."""
+        ...
+
+
 class ClientTransport(paramiko.Transport):  # type: ignore[misc]
     """One connection to a server.
 
@@ -128,8 +143,9 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
     )
 
     def __init__(
-        self, sock: Any, packetizer: type[Packets], known_types: Iterable[str], endings: Sequence[Callable[[], object]]
+        self, sock: Any, packetizer: type[Packets], known: Expected, endings: Sequence[Callable[[], object]]
     ) -> None:
+        self._certified = known.certified
         super().__init__(sock, packetizer_class=packetizer)
         self.theirs: dict[str, list[str]] = {}
         self.farewell = ""
@@ -141,13 +157,20 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         self._endings = deque(endings)
         self._over = False
         ours = self.preferred_keys
-        known = [name for known in known_types for name in _SIGNATURES.get(known, (known,)) if name in ours]
-        self._preferred_keys = tuple(dict.fromkeys((*known, *ours)))
+        first = [name for type_ in known.types for name in _SIGNATURES.get(type_, (type_,)) if name in ours]
+        self._preferred_keys = tuple(dict.fromkeys((*first, *ours)))
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """Host keys to ask for; no certificates, which nothing here checks."""
-        return tuple(self._filter_algorithm("keys"))
+        """Host keys to ask for; certificates first where somebody is known who may sign them, else none."""
+        plain = tuple(self._filter_algorithm("keys"))
+        return tuple(f"{name}{SUFFIX}" for name in plain) + plain if self._certified else plain
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate that the server showed with its key, or None."""
+        shown = self.host_key.public_blob
+        return None if shown is None else bytes(shown.key_blob)
 
     def run(self) -> None:
         """Serve the connection to its end, then end what it runs over."""
