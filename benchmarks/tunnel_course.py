@@ -32,6 +32,7 @@ from servers.rude import closed_port
 ENDS, RELAY = HERE / "tunnel_ends.py", HERE / "tunnel_relay.py"
 TICKS = os.sysconf("SC_CLK_TCK")
 GOODBYE_S = 10.0
+LONG_BYTES = 9000
 FORWARD = "127.0.0.1:{here}:127.0.0.1:{there}"
 WITH_ENGINE = "import sys; from internlm_setup import cli; from internlm_setup.tunnel import service; \
 service.ENGINE = sys.argv.pop(1); sys.exit(cli.main(sys.argv[1:]))"
@@ -188,11 +189,24 @@ def relayed(near: Course, round_trip_s: float, bytes_per_s: float = 0.0) -> Iter
 
 
 @contextmanager
-def far(folder: Path, round_trip_s: float, bytes_per_s: float, congestion: str) -> Iterator[Course]:
-    """Have the server at the far end of `netlink`'s link, sending by a congestion control; no packet is lost on it."""
+def far(
+    folder: Path, round_trip_s: float, bytes_per_s: float, congestion: str, buffer_bytes: int = 0
+) -> Iterator[Course]:
+    """Have the server at the far end of `netlink`'s link, which loses no packet that its queue has room for.
+
+    Args:
+        folder: For its files.
+        round_trip_s: The delay, half of it each way.
+        bytes_per_s: What goes through towards the client; 0 is as much as this machine carries, in long packets.
+        congestion: The congestion control by which the server sends.
+        buffer_bytes: What one connection may have under way; 0 leaves the system's limits.
+    """
     folder.mkdir()
-    with netlink.far(folder, round_trip_s, bytes_per_s, 0) as link:
+    mtu_bytes = netlink.MTU_BYTES if bytes_per_s else LONG_BYTES
+    with netlink.far(folder, round_trip_s, bytes_per_s, 0, mtu_bytes=mtu_bytes) as link:
         link.network.send_by(congestion)
+        if buffer_bytes:
+            link.network.buffer(buffer_bytes)
         with _in_network(folder / "server", link.network) as course:
             yield course
 

@@ -53,7 +53,7 @@ def serve() -> None:
     blocks = {DOWN: noise(), TEXT: prose()}
 
     def answer(sock: socket.socket) -> None:
-        with sock, suppress(OSError, EOFError):
+        with sock, suppress(OSError, EOFError, struct.error):  # who goes away early is no trouble
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             kind, size = HEAD.unpack(sock.recv(HEAD.size, socket.MSG_WAITALL))
             if kind in blocks:

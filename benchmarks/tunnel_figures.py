@@ -32,11 +32,13 @@ class Figure:
         name: As in the tables and in what a run found.
         unit: Of the absolute number.
         better: Whether more or less of it is.
+        drawn: Whether the plot shows it.
     """
 
     name: str
     unit: str
     better: Literal["more", "less"] = "more"
+    drawn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def table(runs: Runs, figures: Sequence[Figure], peers: Sequence[str] = (SSH.nam
     for figure in figures:
         cells = [_shown(of(runs, name, figure)) for name in runs]
         cells += [_shown(of(runs, own, figure, peer)) for own, peer in beside]
-        rows.append([f"{figure.name}, {figure.unit}", *cells])
+        rows.append([", ".join(filter(None, (figure.name, figure.unit))), *cells])
     return results.table(["", *runs, *(f"{own} ÷ {peer}" for own, peer in beside)], rows)
 
 
@@ -166,7 +168,7 @@ def publish(
 def plot(title: str, runs: Runs, figures: Sequence[Figure], goals: Sequence[Goal], peer: str | None) -> str:
     """Draw every client's figures, divided by a peer's unless there is none."""
     groups = []
-    for figure in figures:
+    for figure in (figure for figure in figures if figure.drawn):
         spreads = {name: spread for name in runs if (spread := of(runs, name, figure, peer)) is not None}
         dots = [Dot(name, spread, _shown(spread), ours=name in mine(runs)) for name, spread in spreads.items()]
         goal = next((goal for goal in goals if (goal.figure, goal.peer) == (figure, peer)), None)
@@ -181,6 +183,10 @@ def _shown(spread: Spread | None) -> str:
     """Return a median with its least and greatest, to three digits."""
     if spread is None:
         return ""
-    if math.isinf(spread.median):
+    return f"{_digits(spread.median)} ({_digits(spread.low)}–{_digits(spread.high)})"
+
+
+def _digits(number: float) -> str:
+    if math.isinf(number):
         return "never"
-    return f"{spread.median:.3g} ({spread.low:.3g}–{spread.high:.3g})"
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"

@@ -45,9 +45,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = tunnel_course.parser(__doc__)
     parser.add_argument("--pings", type=int, default=2000, help="answers on one connection (%(default)s)")
     parser.add_argument("--connections", type=int, default=400, help="one after the other (%(default)s)")
-    parser.add_argument(
-        "--starts", type=int, default=3, help="starts a round, of which the median counts (%(default)s)"
-    )
+    parser.add_argument("--starts", type=int, default=3, help="a round; the median counts (%(default)s)")
     return session.parse(parser, words, pings=300, connections=100, starts=1, rounds=1)
 
 
