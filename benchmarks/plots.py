@@ -11,7 +11,7 @@ from pathlib import Path
 from rounds import Spread
 
 FOLDER = Path(__file__).parent / "plots"
-LEFT, RIGHT, WIDTH = 210, 150, 820
+LEFT, RIGHT, WIDTH = 260, 180, 900
 ROW, HEAD, GAP, TOP, BOTTOM = 20, 22, 10, 44, 44
 OURS, OTHERS, GOAL, GRID, INK = "#c2410c", "#64748b", "#15803d", "#e2e8f0", "#1e293b"
 BOLD = 'font-weight="bold"'
@@ -38,8 +38,8 @@ class Group:
     goal_shown: str = ""
 
 
-def draw(title: str, axis: str, groups: Sequence[Group]) -> str:
-    """Return the plot; what has no figure, or an endless one, has a row without a dot."""
+def draw(title: str, axis: str, groups: Sequence[Group], base: float | None = None) -> str:
+    """Return the plot: a row for each dot, of which an endless figure has none, and a line at `base`."""
     numbers = [n for group in groups for dot in group.dots for n in (dot.spread.low, dot.spread.high)]
     numbers += [group.goal for group in groups if group.goal]
     low, high = _bounds([number for number in numbers if 0 < number < math.inf])
@@ -52,7 +52,7 @@ def draw(title: str, axis: str, groups: Sequence[Group]) -> str:
     height = TOP + BOTTOM + sum(HEAD + GAP + ROW * len(group.dots) for group in groups)
     parts = [f'<rect width="{WIDTH}" height="{height}" fill="white"/>', _text(12, 24, title, style=BOLD)]
     for tick in _ticks(low, high):
-        parts.append(_line(x(tick), TOP, x(tick), height - BOTTOM, INK if tick == 1 else GRID))
+        parts.append(_line(x(tick), TOP, x(tick), height - BOTTOM, INK if tick == base else GRID))
         parts.append(_text(x(tick), height - BOTTOM + 16, f"{tick:g}", anchor="middle"))
     parts.append(_text(LEFT + wide / 2, height - 10, axis, anchor="middle"))
     y = float(TOP)

@@ -61,7 +61,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--question", nargs="+", choices=sorted(QUESTIONS), default=list(QUESTIONS), help="(all)")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual sizes and times (%(default)s)")
     parser.add_argument("--congestion", metavar="NAME", default="bbr", help="on the link (%(default)s)")
-    return session.parse(parser, words, share=0.1, rounds=1)
+    return session.parse(parser, words, share=0.05, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dropped-s", type=float, default=20, help="how long packets are dropped (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=20, help="then it counts as never (%(default)s)")
     parser.add_argument("--event", nargs="+", choices=sorted(EVENTS), default=list(EVENTS), help="(all)")
-    return session.parse(parser, words, rounds=1, dropped_s=5)
+    return session.parse(parser, words, rounds=1, dropped_s=3, limit_s=8)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -91,7 +91,7 @@ def of(runs: Runs, client: str, figure: Figure, peer: str | None = None) -> Spre
     """Return the spread of a figure, or of its ratio to a peer's; None where one of them has none."""
     mine = [found[figure.name] for found in runs.get(client, ()) if figure.name in found]
     theirs = [found[figure.name] for found in runs.get(peer, ()) if figure.name in found] if peer else [1.0] * len(mine)
-    if not mine or len(mine) != len(theirs) or any(map(math.isinf, theirs)):
+    if not mine or len(mine) != len(theirs) or not all(0 < other < math.inf for other in theirs):
         return None
     return rounds.ratio(mine, theirs)
 
@@ -120,7 +120,10 @@ def wishes(runs: Runs, goals: Sequence[Goal]) -> list[Wish]:
             spread = of(runs, own, goal.figure, goal.peer)
             if spread is None:
                 continue
-            more, unit = goal.figure.better == "more", "" if goal.peer else f" {goal.figure.unit}"
+            more, unit = (
+                goal.figure.better == "more",
+                f" {goal.figure.unit}" if goal.figure.unit and not goal.peer else "",
+            )
             met = spread.median >= goal.limit if more else spread.median <= goal.limit
             what = f"{goal.figure.name}: {own}" + (f" ÷ {goal.peer}" if goal.peer else "")
             found.append(Wish(what, f"{'≥' if more else '≤'} {goal.limit:g}{unit}", f"{_shown(spread)}{unit}", met))
@@ -175,14 +178,16 @@ def plot(title: str, runs: Runs, figures: Sequence[Figure], goals: Sequence[Goal
         sign = "≥" if figure.better == "more" else "≤"
         wanted = (goal.limit, f"goal {sign} {goal.limit:g}") if goal else (None, "")
         groups.append(Group(figure.name if peer else f"{figure.name}, {figure.unit}", dots, *wanted))
-    axis = f"ratio to `{peer}` of the same round" if peer else "less is better"
-    return plots.draw(title, axis, groups)
+    axis = f"ratio to {peer} in the same round" if peer else "less is better"
+    return plots.draw(title, axis, groups, base=1 if peer else None)
 
 
 def _shown(spread: Spread | None) -> str:
     """Return a median with its least and greatest, to three digits."""
     if spread is None:
         return ""
+    if math.isinf(spread.low):
+        return "never"
     return f"{_digits(spread.median)} ({_digits(spread.low)}–{_digits(spread.high)})"
 
 
