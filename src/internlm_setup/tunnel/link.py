@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from internlm_setup.tunnel.model import Channel, Endpoint, Session, SessionSpec
+from internlm_setup.tunnel.pump import Carrying
 
 _AFTER_WAKING_S = 1.0  # how long a session may take to answer when we have slept
 
@@ -17,6 +18,7 @@ class Link:
 
     Attributes:
         session: What is watched.
+        carrier: The same, where it serves connections without a thread for each.
         since_s: When it came up, by the monotonic clock.
         rtt_s: How long the last sign of life took to come; None before the first.
     """
@@ -24,6 +26,7 @@ class Link:
     def __init__(self, session: Session, spec: SessionSpec, taken: Callable[[Endpoint, Channel], None]) -> None:
         """Take a session; `taken` gets the streams that somebody opens at the server."""
         self.session, self.since_s = session, time.monotonic()
+        self.carrier = session if isinstance(session, Carrying) else None
         self.rtt_s: float | None = None
         self._keepalive_s, self._dead_s = spec.keepalive_s, spec.dead_s
         self._doubtful_s = (spec.keepalive_s + spec.dead_s) / 2

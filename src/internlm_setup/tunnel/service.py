@@ -24,7 +24,7 @@ from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
 from internlm_setup.tunnel.model import Endpoint, Forward, Session, SessionSpec, State
 from internlm_setup.tunnel.profiles import Profile
 
-ENGINE = "threaded"
+ENGINE = "fast"
 SHIPPED = shipped_configs() / profiles.FILE
 _BESIDE, _LAST_PORT = 10_000, 65_535
 _USUAL = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))

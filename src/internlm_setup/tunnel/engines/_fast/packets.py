@@ -72,7 +72,8 @@ class FastPackets(BufferedPackets):
         self._number = 0
         self._exchanging = False
 
-        self.sending = threading.Condition(threading.RLock())
+        self.sending = threading.RLock()
+        self._free = threading.Condition(self.sending)
         self.slot = memoryview(bytearray(_SLOT_BYTES))
         self._sealer: Sealer | None = None
         self._compress: Compress | None = None
@@ -143,8 +144,8 @@ class FastPackets(BufferedPackets):
         super().close()
         if self._plane is not None:
             self._plane.wake()
-        with self.sending:
-            self.sending.notify_all()
+        with self._free:
+            self._free.notify_all()
 
     # What comes
 
@@ -266,13 +267,13 @@ class FastPackets(BufferedPackets):
         else:
             self._plane.wake()
         if self._held_up and self.waiting_bytes < MOST_WAITING_BYTES:
-            self.sending.notify_all()
+            self._free.notify_all()
 
     def wait_for_wire(self) -> None:
         """Wait until the wire has taken most of what is to be sent. Never in the connection's own thread."""
-        with self.sending:
+        with self._free:
             self._held_up += 1
-            self.sending.wait_for(lambda: self.waiting_bytes < MOST_WAITING_BYTES or self.closed)
+            self._free.wait_for(lambda: self.waiting_bytes < MOST_WAITING_BYTES or self.closed)
             self._held_up -= 1
 
     def _seal(self, size: int) -> None:

@@ -6,15 +6,18 @@ import queue
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
-from internlm_setup.tunnel.engines._fast.pipe import Ends, Pipe
+from internlm_setup.tunnel.engines._fast.pipe import Pipe
 from internlm_setup.tunnel.engines._fast.plane import Plane
+from internlm_setup.tunnel.engines._ssh.messages import opening, way
 from internlm_setup.tunnel.engines._ssh.session import SshSession
 from internlm_setup.tunnel.engines._ssh.stream import Stream
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.model import Endpoint
+from internlm_setup.tunnel.pump import Ends, Moved
 
 _NEEDED = ("clear_to_send", "clear_to_send_lock", "in_kex")
 
@@ -42,8 +45,44 @@ class FastStream(Stream):
         self._plane.join(lambda: Pipe(self._plane, self.number, self.hand_over(), ends, time.monotonic()))
 
 
+class CarriedStream(FastStream):
+    """A stream that serves a connection as soon as it is open. See `tunnel.pump.Carrying`."""
+
+    def __init__(self, ends: Ends, otherwise: Callable[[], object], *args: Any) -> None:
+        super().__init__(*args)
+        self._ends = ends
+        self._otherwise = [otherwise]  # empty once it is known how it goes on; several threads may come to know it
+
+    def opened(self, theirs: int, window_bytes: int, packet_bytes: int) -> None:
+        """See `Stream.opened`."""
+        super().opened(theirs, window_bytes, packet_bytes)
+        if self._decide():
+            self.join(self._ends)
+
+    def refused(self, reason: int, words: str) -> None:
+        """See `Stream.refused`."""
+        super().refused(reason, words)
+        self.give_up()
+
+    def lost(self) -> None:
+        """See `Stream.lost`."""
+        super().lost()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Have the connection served otherwise, unless the stream is open."""
+        if otherwise := self._decide():
+            self.close()
+            otherwise()
+
+    def _decide(self) -> Callable[[], object] | None:
+        with suppress(IndexError):
+            return self._otherwise.pop()
+        return None
+
+
 class FastSession(SshSession):
-    """See `tunnel.model.Session`."""
+    """See `tunnel.model.Session` and `tunnel.pump.Carrying`."""
 
     def __init__(self, transport: ClientTransport) -> None:
         """Take a connection that is logged in.
@@ -58,11 +97,25 @@ class FastSession(SshSession):
         if not isinstance(packets, FastPackets) or not packets.sealed:
             raise Unsuited
         self._wire = packets
-        self._plane = Plane(packets, transport, transport.sock, self.forget)
+        self._plane = Plane(packets, transport, transport.sock, self)
         packets.attach(self._plane, lambda: transport.in_kex)
         super().__init__(transport)
         transport.at_end(self._plane.end)
         self._ask("keepalive@openssh.com")  # for the round trip, while nothing else is under way
+
+    def carry(
+        self, ends: Ends, destination: Endpoint, origin: Endpoint, patience_s: float, otherwise: Callable[[], object]
+    ) -> None:
+        """See `tunnel.pump.Carrying`."""
+        number = next(self._numbers)
+        self._add(CarriedStream(ends, otherwise, self._plane, self, number))
+        self._plane.open(number, opening("direct-tcpip", number) + way(destination, origin), patience_s)
+
+    def late(self, number: int) -> None:
+        """See `plane.Streams`."""
+        stream = self._streams.get(number)
+        if isinstance(stream, CarriedStream):
+            stream.give_up()
 
     def send(self, *parts: bytes | memoryview) -> None:
         """See `SshSession.send`."""
