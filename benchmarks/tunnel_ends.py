@@ -163,12 +163,25 @@ def pings(port: int, count: int) -> list[float]:
 
 
 def connections(port: int, count: int) -> list[float]:
-    """Return the seconds that each of so many new connections took to be answered, one after the other."""
+    """Return the seconds that each of so many new connections took to be answered; it is ended here after that."""
     taken_s = []
     for _ in range(count):
         begun_s = time.monotonic()
         with connect(port, ECHO) as sock:
             ping(sock)
+        taken_s.append(time.monotonic() - begun_s)
+    return taken_s
+
+
+def pages(port: int, count: int) -> list[float]:
+    """Return the seconds that each of so many pages took: asked for on a new connection, which the service ends."""
+    taken_s, block = [], bytearray(1 << 16)
+    for _ in range(count):
+        begun_s = time.monotonic()
+        with connect(port, DOWN, len(PING)) as sock:
+            read(sock, len(PING))
+            if sock.recv_into(block):
+                raise EOFError
         taken_s.append(time.monotonic() - begun_s)
     return taken_s
 
@@ -224,9 +237,8 @@ def requests(port: int) -> None:
         time.sleep(PAUSE_S)
 
 
-ROLES: dict[str, Callable[..., object]] = {
-    role.__name__: role for role in (serve, wait, start, load, pings, connections, pings_under_load, stall, requests)
-}
+_IN_FRONT = (wait, start, load, pings, connections, pages, pings_under_load, stall, requests)
+ROLES: dict[str, Callable[..., object]] = {role.__name__: role for role in (serve, *_IN_FRONT)}
 
 
 def main(words: list[str]) -> int:

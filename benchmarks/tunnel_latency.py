@@ -23,18 +23,21 @@ from tunnel_figures import Figure, Found, Goal, Runs
 MICRO = 1e6
 ROUND_TRIP_S = 0.05
 CONGESTION = "bbr"
+PAGES_LESS = 4  # of them, since each may take 40 ms
 PING_50 = Figure("ping of 1 KiB, p50", "µs", "less")
 PING_99 = Figure("ping of 1 KiB, p99", "µs", "less")
-CONNECTIONS = Figure("new connections", "a second")
+CONNECTIONS = Figure("new connections, ended here", "a second")
+PAGES = Figure("new connections, ended there", "a second")
 CONNECTION_50 = Figure("new connection, p50", "µs", "less")
 CONNECTION_99 = Figure("new connection, p99", "µs", "less")
 START = Figure("start to first byte, loopback", "ms", "less")
 FAR_START = Figure("start to first byte, 50 ms away", "ms", "less")
-FIGURES = (PING_50, PING_99, CONNECTIONS, CONNECTION_50, CONNECTION_99, START, FAR_START)
+FIGURES = (PING_50, PING_99, CONNECTIONS, PAGES, CONNECTION_50, CONNECTION_99, START, FAR_START)
 GOALS = (
     Goal(PING_50, 1.25),
     Goal(PING_99, 0.05),
     Goal(CONNECTIONS, 3),
+    Goal(PAGES, 3),
     Goal(START, 1.5),
     Goal(FAR_START, 1.0),
 )
@@ -66,7 +69,13 @@ def main(words: Sequence[str] | None = None) -> int:
             with tunnel_course.far(here.folder / "far", ROUND_TRIP_S, 0, CONGESTION) as far:
                 parts.append(tunnel_figures.take_turns(here, clients, lambda one: starts(here, far, one, FAR_START)))
         notes = f"{options.pings} pings, {options.connections} connections and {options.starts} starts a round. "
-        notes += f"Without a tunnel a ping takes {direct.median:.0f} µs."
+        notes += f"Without a tunnel a ping takes {direct.median:.0f} µs.\n"
+        notes += (
+            "A new connection is asked something and answered. It is ended here, or as a web page there: the server's "
+        )
+        notes += (
+            "last packets then wait for a late acknowledgement of those before, unless the client has seen to that."
+        )
         runs = tunnel_figures.merged(*parts)
         tunnel_figures.publish(here, "A tunnel on loopback: latency", runs, FIGURES, GOALS, notes)
     return 0
@@ -78,10 +87,12 @@ def measure(here: Session, course: Course, client: Client) -> Found:
     with tunnel_course.held(course, client, here.folder / "said") as held:
         pings = course.ask("pings", held.port, options.pings)
         opened = course.ask("connections", held.port, options.connections)
+        pages = course.ask("pages", held.port, options.connections // PAGES_LESS)
     return {
         PING_50.name: rounds.percentile(pings, 50) * MICRO,
         PING_99.name: rounds.percentile(pings, 99) * MICRO,
         CONNECTIONS.name: len(opened) / sum(opened),
+        PAGES.name: len(pages) / sum(pages),
         CONNECTION_50.name: rounds.percentile(opened, 50) * MICRO,
         CONNECTION_99.name: rounds.percentile(opened, 99) * MICRO,
     }

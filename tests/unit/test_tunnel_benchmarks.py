@@ -128,8 +128,8 @@ def test_both_ends_without_a_tunnel() -> None:
     try:
         assert all(isinstance(ask("load", kind, 1_000_003, 2), float) for kind in "dtu")
         assert isinstance(ask("start", "sleep", "60"), float)
-        found = [ask("pings", 3), ask("connections", 3)]
-        assert [len(each) for each in found if isinstance(each, list)] == [3, 3]
+        found = [ask(role, 3) for role in ("pings", "connections", "pages")]
+        assert [len(each) for each in found if isinstance(each, list)] == [3, 3, 3]
         loaded = ask("pings_under_load", 0.0, 0.1)
         assert isinstance(loaded, dict)
         assert loaded["bytes_per_s"] > 0
