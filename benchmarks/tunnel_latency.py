@@ -70,12 +70,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 parts.append(tunnel_figures.take_turns(here, clients, lambda one: starts(here, far, one, FAR_START)))
         notes = f"{options.pings} pings, {options.connections} connections and {options.starts} starts a round. "
         notes += f"Without a tunnel a ping takes {direct.median:.0f} µs.\n"
-        notes += (
-            "A new connection is asked something and answered. It is ended here, or as a web page there: the server's "
-        )
-        notes += (
-            "last packets then wait for a late acknowledgement of those before, unless the client has seen to that."
-        )
+        notes += "A new connection is asked something and answered. It is ended here, or there as a web page is; "
+        notes += "the server's last packets then wait for a late acknowledgement of those before, in some clients."
         runs = tunnel_figures.merged(*parts)
         tunnel_figures.publish(here, "A tunnel on loopback: latency", runs, FIGURES, GOALS, notes)
     return 0
