@@ -3,7 +3,7 @@
 Until a plane is attached everything waits as paramiko does. Then the connection's own thread waits in the plane, and
 nothing here waits for the wire: what it does not take at once is kept in order.
 
-Private names of paramiko that are used here: `_trigger_rekey`.
+Private names of paramiko that are used here: `_trigger_rekey`, `packet.NeedRekeyException`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import paramiko
-from paramiko.packet import NeedRekeyException
+import paramiko.packet
 
 from internlm_setup.tunnel.engines._fast.codec import (
     LONGEST_BYTES,
@@ -165,7 +165,7 @@ class FastPackets(BufferedPackets):
             return kind, message
         while (found := self._next(self._unsealer)) is None:
             if self.need_rekey() and not self._in_kex():
-                raise NeedRekeyException
+                raise paramiko.packet.NeedRekeyException
             self._fill(_HEAD_BYTES)
         return found
 

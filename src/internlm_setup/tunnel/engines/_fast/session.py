@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import paramiko.packet
+
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
 from internlm_setup.tunnel.engines._fast.pipe import Pipe
@@ -19,7 +21,7 @@ from internlm_setup.tunnel.engines._ssh.stream import Stream
 from internlm_setup.tunnel.model import Endpoint
 from internlm_setup.tunnel.pump import Ends, Moved
 
-_NEEDED = ("clear_to_send", "clear_to_send_lock", "in_kex")
+_OF_TRANSPORT = ("clear_to_send", "clear_to_send_lock", "in_kex")
 
 
 class Unsuited(Exception):
@@ -91,8 +93,9 @@ class FastSession(SshSession):
             Unsuited: Its cipher is not AES-GCM, it does not run over a socket, or paramiko is not as we know it.
         """
         packets = transport.packetizer
-        whole = all(hasattr(transport, name) for name in _NEEDED) and hasattr(packets, "_trigger_rekey")
-        if not whole or not isinstance(transport.sock, socket.socket):
+        needed = [(transport, name) for name in _OF_TRANSPORT]
+        needed += [(packets, "_trigger_rekey"), (paramiko.packet, "NeedRekeyException")]
+        if not all(hasattr(owner, name) for owner, name in needed) or not isinstance(transport.sock, socket.socket):
             raise Unsuited
         if not isinstance(packets, FastPackets) or not packets.sealed:
             raise Unsuited
