@@ -106,7 +106,7 @@ def test_commands(machine: DevMachine, session: Session) -> None:
     assert health.judge(places, [Forward("local", PAGE, Endpoint("127.0.0.1", 8501))]) == ((), (8501,))
     assert session.run("touch /tmp/playground-was-here", 4096, PATIENCE_S) == b""
     machine.refuses_commands = True
-    assert session.run(health.LOOK, 4096, PATIENCE_S) is None
+    assert not session.run(health.LOOK, 4096, PATIENCE_S)
 
 
 def test_cut_and_away(machine: DevMachine, log_in: Callable[..., Session], session: Session) -> None:
