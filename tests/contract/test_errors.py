@@ -17,6 +17,12 @@ from internlm_setup.core.errors import ExitCode, SetupError
 from internlm_setup.core.text import Text
 
 ENVELOPE = {"code", "message", "hint"}
+CORE_SSH = "internlm_setup.core.ssh"
+LENT = {
+    f"{CORE_SSH}.connect_errors": "tunnel",
+    f"{CORE_SSH}.login_errors": "tunnel",
+    f"{CORE_SSH}.errors": "ssh_key",
+}
 FAMILIES = {thing for thing in vars(families).values() if isinstance(thing, type)}
 
 
@@ -55,8 +61,8 @@ class TestError:
     """What holds for each class."""
 
     def test_code(self, found: type[SetupError]) -> None:
-        """The code is `<feature>.<slug>`, and the feature is the one it lives in."""
-        feature = found.__module__.split(".")[1]
+        """The code is `<feature>.<slug>`: the feature it lives in, or for core.ssh the one people meet it in."""
+        feature = LENT.get(found.__module__, found.__module__.split(".")[1])
         assert re.fullmatch(rf"{feature}\.[a-z0-9]+(-[a-z0-9]+)*", found.code)
 
     def test_family(self, found: type[SetupError]) -> None:
@@ -85,3 +91,8 @@ class TestError:
         """No field hides the envelope's own keys."""
         names = set(getattr(found, "__dataclass_fields__", {}))
         assert names.isdisjoint(ENVELOPE)
+
+
+def test_the_codes_that_are_law() -> None:
+    """Scripts rely on them."""
+    assert {"fetch.hash-mismatch", "tunnel.host-key-changed"} <= {found.code for found in ALL}

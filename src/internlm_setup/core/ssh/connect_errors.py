@@ -20,7 +20,7 @@ _CONSOLE = Text(
 class HostUnknown(UnavailableError):
     """A server's name cannot be resolved. `cause` says whether DNS said no or said nothing."""
 
-    code = "core.host-unknown"
+    code = "tunnel.host-unknown"
     text = Text(en="cannot reach {host}: {cause}", zh="无法连接 {host}：{cause}")
     hint = Text(
         en="check the name's spelling and the network: `ssh {host}` would fail in the same way",
@@ -34,7 +34,7 @@ class HostUnknown(UnavailableError):
 class HostUnreachable(UnavailableError):
     """A server did not take the connection: refused, no answer in time, no route, or closed at once."""
 
-    code = "core.host-unreachable"
+    code = "tunnel.host-unreachable"
     text = Text(en="cannot reach {host} port {port}: {cause}", zh="无法连接 {host} 端口 {port}：{cause}")
     hint = _CONSOLE
     host: str
@@ -47,7 +47,7 @@ class HostUnreachable(UnavailableError):
 class ServerSilent(UnavailableError):
     """A server took the connection and then did not go on within `patience_s` seconds."""
 
-    code = "core.server-silent"
+    code = "tunnel.server-silent"
     text = Text(
         en="{host} port {port} took the connection and then said nothing for {patience_s:.0f} s",
         zh="{host} 端口 {port} 接受了连接，但 {patience_s:.0f} 秒内没有任何应答",
@@ -62,7 +62,7 @@ class ServerSilent(UnavailableError):
 class ConnectionLost(UnavailableError):
     """A connection ended while it was made. `words` is what the server said, in brackets, or nothing."""
 
-    code = "core.connection-lost"
+    code = "tunnel.connection-lost"
     text = Text(en="{host} port {port} closed the connection{words}", zh="{host} 端口 {port} 关闭了连接{words}")
     hint = _CONSOLE
     host: str
@@ -74,7 +74,7 @@ class ConnectionLost(UnavailableError):
 class NotSsh(ProtocolError):
     """Something answered that is no SSH server."""
 
-    code = "core.not-ssh"
+    code = "tunnel.not-ssh"
     text = Text(
         en="{host} port {port} is no SSH server; it said: {words}",
         zh="{host} 端口 {port} 不是 SSH 服务；它的应答是：{words}",
@@ -89,7 +89,7 @@ class NotSsh(ProtocolError):
 class NoCommonAlgorithm(ProtocolError):
     """We and the server have no algorithm of one kind in common; both lists are named."""
 
-    code = "core.no-common-algorithm"
+    code = "tunnel.no-common-algorithm"
     text = Text(
         en="no common {kind} with {host}: it offers {theirs}; known here are {ours}",
         zh="与 {host} 没有共同的{kind}：对方提供 {theirs}；本工具支持 {ours}",
@@ -108,7 +108,7 @@ class NoCommonAlgorithm(ProtocolError):
 class HandshakeFailed(ProtocolError):
     """Server and client could not agree on keys, for a reason that only a specialist can read."""
 
-    code = "core.handshake-failed"
+    code = "tunnel.handshake-failed"
     text = Text(en="the SSH handshake with {host} failed: {words}", zh="与 {host} 的 SSH 握手失败：{words}")
     hint = Text(en="`ssh -v -p {port} {host}` shows more", zh="用 `ssh -v -p {port} {host}` 查看详情")
     host: str
@@ -120,7 +120,7 @@ class HandshakeFailed(ProtocolError):
 class HostKeyNew(DeniedError):
     """A server was never seen before, and nobody said that its key is the right one."""
 
-    code = "core.host-key-new"
+    code = "tunnel.host-key-new"
     text = Text(
         en="{host} port {port} is not known yet; its {key_type} key is {fingerprint}",
         zh="尚未见过 {host} 端口 {port}；其 {key_type} 密钥指纹为 {fingerprint}",
@@ -139,7 +139,7 @@ class HostKeyNew(DeniedError):
 class HostKeyChanged(DeniedError):
     """A server shows another key than the one on record. Nothing was sent to it. `forget` drops the record."""
 
-    code = "core.host-key-changed"
+    code = "tunnel.host-key-changed"
     text = Text(
         en="{host} port {port} shows another key than before ({key_type} {fingerprint}); nothing was sent."
         " A dev machine that was recreated, or another one on its port, does this; so does somebody in between."
@@ -164,7 +164,7 @@ class HostKeyChanged(DeniedError):
 class HostKeyRevoked(DeniedError):
     """A server shows a key that was marked as revoked. Nothing was sent to it."""
 
-    code = "core.host-key-revoked"
+    code = "tunnel.host-key-revoked"
     text = Text(
         en="{host} port {port} shows a key that `{file}` line {line} revokes ({fingerprint}); nothing was sent",
         zh="{host} 端口 {port} 出示的密钥已在 `{file}` 第 {line} 行标为吊销（{fingerprint}），未发送任何内容",
@@ -184,7 +184,7 @@ class HostKeyRevoked(DeniedError):
 class HostCertificateRefused(DeniedError):
     """A server is known by its certificate only, and that does not hold. Nothing was sent to it."""
 
-    code = "core.host-certificate-refused"
+    code = "tunnel.host-certificate-refused"
     text = Text(
         en="{host} port {port} shows a certificate that does not hold: {reason}; nothing was sent",
         zh="{host} 端口 {port} 出示的证书无效：{reason}；未发送任何内容",
@@ -202,7 +202,7 @@ class HostCertificateRefused(DeniedError):
 class ProxyCommandFailed(UnavailableError):
     """The program that was to make the connection ended before there was one. `words` is the last it said."""
 
-    code = "core.proxy-command-failed"
+    code = "tunnel.proxy-command-failed"
     text = Text(
         en="the ProxyCommand for {host} ended with exit code {status}: {words}",
         zh="{host} 的 ProxyCommand 以退出码 {status} 结束：{words}",
@@ -220,7 +220,7 @@ class ProxyCommandFailed(UnavailableError):
 class JumpRefused(DeniedError):
     """A jump host lets us in and does not forward connections."""
 
-    code = "core.jump-refused"
+    code = "tunnel.jump-refused"
     text = Text(
         en="the jump host {jump} does not allow connections to {host} port {port}",
         zh="跳板机 {jump} 不允许连接到 {host} 端口 {port}",
@@ -238,7 +238,7 @@ class JumpRefused(DeniedError):
 class BadJump(ConfigError):
     """A jump is not `user@host:port`."""
 
-    code = "core.bad-jump"
+    code = "tunnel.bad-jump"
     text = Text(en="`{jump}` is no jump host", zh="`{jump}` 不是有效的跳板机")
     hint = Text(en="write it as `user@host:port`", zh="请写成 `user@host:port`")
     jump: str
@@ -248,7 +248,7 @@ class BadJump(ConfigError):
 class JumpsInCircles(ConfigError):
     """The configuration sends a jump host through itself."""
 
-    code = "core.jumps-in-circles"
+    code = "tunnel.jumps-in-circles"
     text = Text(
         en="the ProxyJump of {host} leads in circles, or through more than 8 hosts",
         zh="{host} 的 ProxyJump 循环引用，或经过的主机超过 8 台",

@@ -15,7 +15,7 @@ class KeyUnreadable(NotFoundError):
     path: str
     reason: Text
 
-    code = "core.key-unreadable"
+    code = "ssh_key.key-unreadable"
     text = Text(en="cannot read the key `{path}`: {reason}", zh="无法读取密钥 `{path}`：{reason}")
     hint = Text(
         en="`internlm-setup ssh-key list` shows the keys that there are",
@@ -30,7 +30,7 @@ class KeyUnsupported(ConfigError):
     path: str
     reason: Text
 
-    code = "core.key-unsupported"
+    code = "ssh_key.key-unsupported"
     text = Text(en="`{path}` cannot be used as a private key: {reason}", zh="`{path}` 不能作为私钥使用：{reason}")
     hint = Text(
         en="name another key, or make one with `internlm-setup ssh-key new`; no key is ever overwritten",
@@ -44,7 +44,7 @@ class KeyEncrypted(DeniedError):
 
     path: str
 
-    code = "core.key-encrypted"
+    code = "ssh_key.key-encrypted"
     text = Text(en="the key `{path}` needs its passphrase", zh="密钥 `{path}` 需要口令")
     hint = Text(
         en="run the same command on a terminal, which asks for it, or give the key to an agent first: `ssh-add {path}`",
@@ -58,7 +58,7 @@ class WrongPassphrase(DeniedError):
 
     path: str
 
-    code = "core.wrong-passphrase"
+    code = "ssh_key.wrong-passphrase"
     text = Text(en="this passphrase does not open the key `{path}`", zh="该口令无法打开密钥 `{path}`")
     hint = Text(
         en="run the same command again; a forgotten passphrase cannot be found out: make a new key then",
@@ -72,7 +72,7 @@ class CommandRefused(UnavailableError):
 
     words: str
 
-    code = "core.command-refused"
+    code = "ssh_key.command-refused"
     text = Text(en="the server did not run a command: {words}", zh="服务器没有执行命令：{words}")
     hint = Text(
         en="try by hand: `ssh HOST true`; an account may be limited to forwards or file transfer",

@@ -12,7 +12,7 @@ from internlm_setup.core.text import Text
 class NoWayIn(DeniedError):
     """There is nothing to log in with: no key, no agent, nobody to ask. `methods` is what the server takes."""
 
-    code = "core.no-way-in"
+    code = "tunnel.no-way-in"
     text = Text(
         en="nothing to log in to {user}@{host} with: no key, no agent, and no terminal to ask for a password"
         " (the server takes: {methods})",
@@ -31,7 +31,7 @@ class NoWayIn(DeniedError):
 class KeyRefused(DeniedError):
     """The server takes none of the keys. `tried` names each with its fingerprint, `skipped` what could not be used."""
 
-    code = "core.key-refused"
+    code = "tunnel.key-refused"
     text = Text(
         en="{host} lets {user} in with none of these keys: {tried}{skipped}",
         zh="{host} 不接受 {user} 的这些密钥：{tried}{skipped}",
@@ -51,7 +51,7 @@ class KeyRefused(DeniedError):
 class TooManyKeys(DeniedError):
     """The server hung up after so many keys; the right one may not have had its turn."""
 
-    code = "core.too-many-keys"
+    code = "tunnel.too-many-keys"
     text = Text(
         en="{host} hung up after {count} keys, before the right one may have had its turn; tried were: {tried}",
         zh="{host} 在尝试 {count} 个密钥后断开，正确的密钥可能还没轮到；已尝试：{tried}",
@@ -69,7 +69,7 @@ class TooManyKeys(DeniedError):
 class PasswordRefused(DeniedError):
     """The server does not take the password, or the answers to its questions. `tried` names the keys before it."""
 
-    code = "core.password-refused"
+    code = "tunnel.password-refused"
     text = Text(
         en="{host} does not take this password for {user}{tried}",
         zh="{host} 不接受 {user} 的这个密码{tried}",
