@@ -43,6 +43,7 @@ PINGS = {
     for way in (RELAY, LINK)
 }
 TEXT = Figure("text over 2 MB/s", "MB/s")
+TEXT_AGAIN = Figure("text over 2 MB/s, again", "MB/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +119,20 @@ def ping(here: Session) -> tuple[Runs, str]:
 
 
 def text(here: Session) -> tuple[Runs, str]:
-    """Download text over a slow way, with whatever compression a client decides on."""
-    clients = tunnel_figures.contestants(here, SSH, GCM, COMPRESSED)
+    """Download text over a slow way, with whatever compression a client decides on, and once more."""
+    clients = tunnel_figures.contestants(here, SSH, COMPRESSED)
     size, prose = int(32 * MIB * here.options.share), tunnel_ends.prose()
+
+    def measure(course: Course, port: int) -> Found:
+        first, again = (_load(course, port, figure, "t", size) for figure in (TEXT, TEXT_AGAIN))
+        return {**first, **again}
+
     with over(here, RELAY, NEAR_S, 2 * MB) as course:
         assert course is not None
-        runs = _turns(here, course, clients, partial(_load, figure=TEXT, kind="t", size=size))
+        runs = _turns(here, course, clients, measure)
     share = len(zlib.compress(prose)) / len(prose)
-    return runs, f"{size // MIB} MiB of text that zlib makes {share:.2f} of, over the relay with a round trip of 50 ms."
+    note = f"{size / MIB:.3g} MiB of text that zlib makes {share:.2f} of, over the relay with a round trip of 50 ms; "
+    return runs, note + "the first that goes through the tunnel, and the same again."
 
 
 @contextmanager
@@ -180,7 +187,9 @@ QUESTIONS = {
         [Goal(figure, 1) for middle, worst, _ in PINGS.values() for figure in (middle, worst)],
         ping,
     ),
-    "text": Question("A tunnel over a slow way: text", [TEXT], [Goal(TEXT, 3.5)], text),
+    "text": Question(
+        "A tunnel over a slow way: text", [TEXT, TEXT_AGAIN], [Goal(TEXT, 3.5), Goal(TEXT_AGAIN, 3.5)], text
+    ),
 }
 
 if __name__ == "__main__":
