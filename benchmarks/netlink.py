@@ -31,7 +31,6 @@ MTU_BYTES = 1500
 OVERHEAD_BYTES = 20 + 32  # IP, and TCP with time stamps: a TUN has no Ethernet
 TICK_S = 0.0005
 BATCH = 512
-LONGEST_BYTES = 2048
 KERNEL_QUEUE_PACKETS = "20000"
 _TUNSETIFF, _TUN_WITHOUT_HEAD = 0x400454CA, 0x1001  # linux/if_tun.h: IFF_TUN | IFF_NO_PI
 _LOOK_AT_STDIN_EVERY = 256
@@ -41,7 +40,7 @@ _LOOK_AT_STDIN_EVERY = 256
 class Shape:
     """What one direction does to packets.
 
-    `queue_bytes` may wait for their turn at the rate; a rate of 0 is no limit.
+    `queue_bytes` may wait for their turn at the rate; a rate of 0 is no limit. No packet is longer than `mtu_bytes`.
     """
 
     delay_s: float
@@ -49,6 +48,7 @@ class Shape:
     queue_bytes: float = 0.0
     loss: float = 0.0
     seed: int = 0
+    mtu_bytes: int = MTU_BYTES
 
 
 @dataclass(slots=True)
@@ -95,10 +95,10 @@ class Direction:
 
     def _take_in(self, now_s: float) -> int:
         """Read what is there, up to a batch; return how many packets it was."""
-        read, source = os.read, self._source
+        read, source, longest = os.read, self._source, self._shape.mtu_bytes
         for count in range(BATCH):
             try:
-                self._admit(read(source, LONGEST_BYTES), now_s)
+                self._admit(read(source, longest), now_s)
             except BlockingIOError:
                 return count
         return BATCH
@@ -160,7 +160,9 @@ class Far:
 
 
 @contextmanager
-def far(reports: Path, round_trip_s: float, bytes_per_s: float, loss: float, seed: int = 2) -> Iterator[Far]:
+def far(
+    reports: Path, round_trip_s: float, bytes_per_s: float, loss: float, seed: int = 2, mtu_bytes: int = MTU_BYTES
+) -> Iterator[Far]:
     """Join two namespaces by a long link; its queue holds what one round trip brings.
 
     Args:
@@ -169,9 +171,10 @@ def far(reports: Path, round_trip_s: float, bytes_per_s: float, loss: float, see
         bytes_per_s: What goes through towards the client, IP heads included; 0 is no limit.
         loss: The share of packets towards the client that vanish.
         seed: Which ones.
+        mtu_bytes: The longest packet; long ones let one core carry more.
     """
-    down = Shape(round_trip_s / 2, bytes_per_s, bytes_per_s * round_trip_s, loss, seed)
-    up = Shape(round_trip_s / 2)
+    down = Shape(round_trip_s / 2, bytes_per_s, bytes_per_s * round_trip_s, loss, seed, mtu_bytes)
+    up = Shape(round_trip_s / 2, mtu_bytes=mtu_bytes)
     with networks.namespaces() as (server, client):
         shapes = [json.dumps(asdict(shape)) for shape in (down, up)]
         command = [*client.enter, sys.executable, __file__, str(server.pid), str(reports), *shapes]
@@ -185,7 +188,7 @@ def far(reports: Path, round_trip_s: float, bytes_per_s: float, loss: float, see
             ):
                 namespace.run("ip", "address", "add", own, "peer", peer, "dev", device)
                 namespace.run(
-                    "ip", "link", "set", device, "mtu", str(MTU_BYTES), "txqueuelen", KERNEL_QUEUE_PACKETS, "up"
+                    "ip", "link", "set", device, "mtu", str(mtu_bytes), "txqueuelen", KERNEL_QUEUE_PACKETS, "up"
                 )  # fmt: skip
             yield Far(Network(server, client), reports)
         finally:

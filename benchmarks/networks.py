@@ -89,6 +89,14 @@ class Network:
         route = [CLIENT, "dev", SERVER_END, "src", SERVER, "congctl", congestion]
         self.server.run("ip", "route", "replace", *route)
 
+    def buffer(self, most_bytes: int) -> None:
+        """Let one connection have so much under way: the limits of sending and receiving, at both ends."""
+        for namespace in (self.server, self.client):
+            for name in ("tcp_rmem", "tcp_wmem"):
+                path = f"/proc/sys/net/ipv4/{name}"
+                least, usual, _ = namespace.run("cat", path).split()
+                namespace.run("sh", "-c", f"echo {least} {usual} {most_bytes} >{path}")
+
     @property
     def where(self) -> Where:
         """The place for an `Origin`."""

@@ -25,6 +25,9 @@ _PACKAGES = {
     "nginx": "nginx",
     "unshare": "util-linux",
     "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
 }
 
 
@@ -250,15 +253,19 @@ def versions(program: Path | None) -> str:
         "curl": ["curl", "--version"],
         "nginx": [_find("nginx") or "nginx", "-v"],
     }
-    found = {name: _number(command) for name, command in asked.items()}
+    return named({name: version(command) for name, command in asked.items()})
+
+
+def named(found: Mapping[str, str]) -> str:
+    """Put names and versions into one line, without those that have none."""
     return ", ".join(f"{name} {number}" for name, number in found.items() if number)
 
 
-def _number(command: list[str]) -> str:
+def version(command: list[str]) -> str:
     """Return the first word of a program's answer that looks like a version."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except OSError:
         return ""
-    words = (done.stdout + done.stderr).replace("/", " ").split()
+    words = (done.stdout + done.stderr).replace("/", " ").replace("_", " ").split()
     return next((word.strip(",") for word in words if word[:1].isdigit() and "." in word), "")

@@ -61,6 +61,11 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     return Spread.of([mine / other for mine, other in zip(ours, theirs, strict=True)])
 
 
+def percentile(numbers: Sequence[float], share: float) -> float:
+    """Return the number that so many percent of some numbers do not exceed."""
+    return sorted(numbers)[min(len(numbers) - 1, int(len(numbers) * share / 100))]
+
+
 def take_turns(names: Sequence[str], rounds: int, run: Callable[[str], V]) -> dict[str, list[V]]:
     """Run each once a round, every round beginning with the next one; return the results by name, in round order."""
     results: dict[str, list[V]] = {name: [] for name in names}

@@ -17,6 +17,11 @@ QUESTIONS = (
     "capped",
     "faraway",
     "editors",
+    "tunnel_throughput",
+    "tunnel_latency",
+    "tunnel_distance",
+    "tunnel_drops",
+    "tunnel_memory",
 )
 
 

@@ -89,10 +89,16 @@ class Session:
         """Draw the acceptance figures; nothing in a short run, whose sizes they are not meant for."""
         return "" if self.options.short or not wishes else results.wishes(wishes)
 
-    def publish(self, title: str, *parts: str) -> None:
-        """Print the section, and write it where that was asked for."""
+    def publish(self, title: str, *parts: str, versions: str = "") -> None:
+        """Print the section, and write it where that was asked for.
+
+        Args:
+            title: Its heading.
+            parts: What it says; empty ones are left out.
+            versions: Of what was compared; those of the tools that download unless given.
+        """
         short = " (a short run: the figures say little)" if self.options.short else ""
-        machine = f"{results.machine()}; {peers.versions(self.ours)}."
+        machine = f"{results.machine()}; {versions or peers.versions(self.ours)}."
         text = "\n\n".join([f"## {title}{short}", *filter(None, parts), machine])
         results.publish(self.name, text, write=self.options.write)
 
@@ -104,7 +110,7 @@ def parser(doc: str | None, *, rounds: int = 5) -> argparse.ArgumentParser:
     made.add_argument("--ours", type=Path, help="the internlm-setup to measure, instead of this checkout's")
     made.add_argument("--only", action="append", metavar="WORD", help="only tools with this in their name; repeatable")
     made.add_argument("--on", type=Path, help="folder to work in (/dev/shm where there is one)")
-    made.add_argument("--short", action="store_true", help="small sizes and one round: does it work at all?")
+    made.add_argument("--short", "--quick", action="store_true", help="small sizes and one round: does it work at all?")
     made.add_argument("--write", action="store_true", help="put the results into RESULTS.md")
     return made
 

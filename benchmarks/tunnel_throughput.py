@@ -1,146 +1,81 @@
-"""How fast are the engines of `tunnel` on loopback beside OpenSSH's own client? Ratios, taken in turns.
+"""How fast does a tunnel move random data on loopback, and at what cost to the client?
 
-Needs the OpenSSH client and server, and `src` and `tests` on the path:
-`PYTHONPATH=src:tests python benchmarks/tunnel_throughput.py --rounds 5`.
+Up, down, and down in eight streams, beside OpenSSH's own client with its default cipher and with the one that ours
+asks for.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
-import tunnel_ends as ends
-from rounds import Spread, ratio, take_turns
-from servers.openssh import Sshd, make_key, sshd
-from servers.rude import closed_port
+import session
+import tunnel_course
+import tunnel_figures
+from session import Session
+from tunnel_course import GCM, SSH, Client, Course
+from tunnel_figures import Figure, Found, Goal
 
-HERE = Path(__file__).parent
-MIB = 1 << 20
-TICKS = os.sysconf("SC_CLK_TCK")
-SSH = "ssh -NL"
-PEERS = {SSH: [], "ssh gcm": ["-c", "aes128-gcm@openssh.com"]}
-OURS = {"fast": "fast", "threaded": "threaded"}
-COLUMNS = ("down", "down x8", "up", "CPU s/GB down", "CPU s/GB up", "ping p50", "ping p99", "conn/s", "RSS")
+MIB, MB, GB = 1 << 20, 1e6, 1e9
+WARM_MIB = 8
+DOWN = Figure("download, 1 stream", "MB/s")
+DOWN_8 = Figure("download, 8 streams", "MB/s")
+UP = Figure("upload, 1 stream", "MB/s")
+CPU_DOWN = Figure("client's CPU, download", "s/GB", "less")
+CPU_UP = Figure("client's CPU, upload", "s/GB", "less")
+FIGURES = (DOWN, DOWN_8, UP, CPU_DOWN, CPU_UP)
+LOADS = {DOWN: ("d", 1), DOWN_8: ("d", 8), UP: ("u", 1)}
+COSTS = {DOWN: CPU_DOWN, UP: CPU_UP}
+GOALS = (
+    Goal(DOWN, 1.2),
+    Goal(DOWN_8, 1.5),
+    Goal(UP, 1.3),
+    *(Goal(figure, 0.9, GCM.name) for figure in (DOWN, DOWN_8, UP)),
+    Goal(CPU_DOWN, 0.65),
+    Goal(CPU_UP, 0.65),
+)
 
-Found = dict[str, float]
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """Read the options."""
+    parser = tunnel_course.parser(__doc__)
+    parser.add_argument("--size-mib", type=int, default=512, help="moved for each figure (%(default)s)")
+    return session.parse(parser, words, size_mib=64, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--size-mib", type=int, default=512)
-    parser.add_argument("--pings", type=int, default=2000)
-    parser.add_argument("--tools", default=",".join([*PEERS, *OURS]), help="which, with commas (%(default)s)")
-    options = parser.parse_args(words)
-    tools = options.tools.split(",")
-    with tempfile.TemporaryDirectory() as folder, sshd(Path(folder) / "sshd") as server, _ends() as destination:
-        make_key(server.folder / "key")
-        server.authorize((server.folder / "key.pub").read_text().strip())
-        known = server.folder / "known_hosts"
-        known.write_text(server.known_line)
-
-        def run(tool: str) -> Found:
-            with _held(tool, server, destination) as (pid, port):
-                return _measure(pid, port, options)
-
-        runs = take_turns(tools, options.rounds, run)
-    for base in [name for name in PEERS if name in tools]:
-        print(f"\nratio to {base} (median, lowest and highest of {options.rounds} rounds)")
-        for tool in tools:
-            cells = [f"{c} {ratio([r[c] for r in runs[tool]], [r[c] for r in runs[base]])}" for c in COLUMNS]
-            print(f"{tool:10} " + " | ".join(cells))
-    print("\nabsolute medians (this machine, now)")
-    for tool in tools:
-        print(f"{tool:10} " + " | ".join(f"{c} {Spread.of([r[c] for r in runs[tool]]).median:.4g}" for c in COLUMNS))
+    """Compare."""
+    options = parse(words)
+    if lacking := tunnel_course.missing():
+        return session.skip("tunnel_throughput", lacking)
+    with session.opened("tunnel_throughput", options) as here, tunnel_course.loopback(here.folder / "server") as course:
+        size = options.size_mib * MIB
+        direct = [f"{figure.name} {rate(course, course.service, *load, size):.0f}" for figure, load in LOADS.items()]
+        clients = tunnel_figures.contestants(here, SSH, GCM)
+        runs = tunnel_figures.take_turns(here, clients, lambda client: measure(here, course, client))
+        note = f"{options.size_mib} MiB of random data a figure. Without a tunnel, in MB/s: {', '.join(direct)}."
+        tunnel_figures.publish(here, "A tunnel on loopback: throughput", runs, FIGURES, GOALS, note)
     return 0
 
 
-def _measure(pid: int, port: int, options: argparse.Namespace) -> Found:
-    size = options.size_mib * MIB
-    found: Found = {}
-    ends.download(port, 8 * MIB)
-    found["down"], found["CPU s/GB down"] = _rate(pid, size, lambda: ends.download(port, size))
-    found["down x8"], _ = _rate(pid, size, lambda: ends.several(port, size, 8))
-    found["up"], found["CPU s/GB up"] = _rate(pid, size, lambda: ends.upload(port, size))
-    answers = ends.pings(port, options.pings)
-    found["ping p50"], found["ping p99"] = answers[len(answers) // 2] * 1e6, answers[len(answers) * 99 // 100] * 1e6
-    found["conn/s"] = ends.connections(port, options.pings // 10)
-    status = Path(f"/proc/{pid}/status").read_text()
-    found["RSS"] = int(status.split("VmRSS:")[1].split()[0]) / 1024
+def measure(here: Session, course: Course, client: Client) -> Found:
+    """Move the data through one client, in each way."""
+    found, size = dict[str, float](), here.options.size_mib * MIB
+    with tunnel_course.held(course, client, here.folder / "said") as held:
+        rate(course, held.port, "d", 1, WARM_MIB * MIB)
+        for figure, (kind, streams) in LOADS.items():
+            before_s = held.cpu_s()
+            found[figure.name] = rate(course, held.port, kind, streams, size)
+            if cost := COSTS.get(figure):
+                found[cost.name] = (held.cpu_s() - before_s) / (size / GB)
     return found
 
 
-def _rate(pid: int, size: int, act: object) -> tuple[float, float]:
-    """Return MB/s, and CPU seconds of the client per GB."""
-    before_s, begun_s = _cpu_s(pid), time.monotonic()
-    act()  # type: ignore[operator]
-    return size / 1e6 / (time.monotonic() - begun_s), (_cpu_s(pid) - before_s) / (size / 1e9)
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-@contextmanager
-def _started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-    try:
-        yield process
-    finally:
-        process.communicate(timeout=20)
-
-
-@contextmanager
-def _ends() -> Iterator[int]:
-    with _started([sys.executable, str(HERE / "tunnel_ends.py")]) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-
-
-@contextmanager
-def _held(tool: str, server: Sshd, destination: int) -> Iterator[tuple[int, int]]:
-    if tool in OURS:
-        words = [OURS[tool], str(server.folder), str(server.port), str(destination)]
-        with _started([sys.executable, str(HERE / "tunnel_hold.py"), *words]) as process:
-            assert process.stdout is not None
-            yield process.pid, int(process.stdout.readline())
-        return
-    port = closed_port()
-    options = [
-        "-oStrictHostKeyChecking=yes",
-        f"-oUserKnownHostsFile={server.folder / 'known_hosts'}",
-        "-oBatchMode=yes",
-    ]
-    forward = f"127.0.0.1:{port}:127.0.0.1:{destination}"
-    where = ["-F", "none", "-i", str(server.folder / "key"), "-p", str(server.port), f"{server.user}@127.0.0.1"]
-    client = subprocess.Popen(["ssh", "-N", "-L", forward, *PEERS[tool], *options, *where])
-    try:
-        _wait_for(port)
-        yield client.pid, port
-    finally:
-        client.terminate()
-        client.wait(20)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            ends.pings(port, 1)
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("ssh does not listen")
+def rate(course: Course, port: int, kind: str, streams: int, size: int) -> float:
+    """Return MB/s."""
+    seconds: float = course.ask("load", port, kind, size, streams)
+    return size / MB / seconds
 
 
 if __name__ == "__main__":

@@ -81,16 +81,21 @@ def test_what_is_overridden_is_called() -> None:
     assert "self.packetizer.send_message" in inspect.getsource(paramiko.Transport._send_message)
 
 
-@pytest.mark.parametrize("name", ["clear_to_send", "clear_to_send_lock", "in_kex"])
+@pytest.mark.parametrize("name", ["clear_to_send", "clear_to_send_lock", "in_kex", "NeedRekeyException"])
 def test_a_paramiko_that_lacks_a_name(transport: Any, name: str) -> None:
     """The plane is not attached then, and the engine takes the threaded session instead."""
     packets = transport.packetizer
     packets.set_outbound_cipher(OURS, 16, None, 16, None, aead=True, iv_out=NONCE)
     packets.set_inbound_cipher(THEIRS, 16, None, 16, None, aead=True, iv_in=NONCE)
     assert packets.sealed
-    delattr(transport, name)
-    with pytest.raises(Unsuited):
-        FastSession(transport)
+    owner: Any = paramiko.packet if name == "NeedRekeyException" else transport
+    held = getattr(owner, name)
+    delattr(owner, name)
+    try:
+        with pytest.raises(Unsuited):
+            FastSession(transport)
+    finally:
+        setattr(owner, name, held)
     assert packets._plane is None
 
 

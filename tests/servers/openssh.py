@@ -32,6 +32,7 @@ class Sshd:
         user: The only account that can log in: our own.
         password: What lets it in besides keys; empty for keys alone.
         lines: More of `sshd_config`, which win.
+        enter: Words that lead a command into the network where it listens.
         log: What the server said, line by line.
     """
 
@@ -40,6 +41,7 @@ class Sshd:
     user: str
     password: str = ""
     lines: Sequence[str] = ()
+    enter: Sequence[str] = ()
     log: list[str] = field(default_factory=list)
     _process: subprocess.Popen[str] | None = None
 
@@ -79,7 +81,7 @@ class Sshd:
         """Start it, again with the same keys on the same port; it listens when this returns."""
         assert SSHD is not None
         config = self.configure()
-        command = [SSHD, "-D", "-e", "-f", str(config)]
+        command = [*self.enter, SSHD, "-D", "-e", "-f", str(config)]
         if self.password:
             command = ["unshare", "--mount", "sh", "-c", _OWN_SHADOW, str(self._shadow()), *command]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
@@ -141,7 +143,9 @@ class Sshd:
 
 
 @contextmanager
-def sshd(folder: Path, *lines: str, port: int | None = None, password: str = "") -> Iterator[Sshd]:
+def sshd(
+    folder: Path, *lines: str, port: int | None = None, password: str = "", enter: Sequence[str] = ()
+) -> Iterator[Sshd]:
     """Run a server until the end of the block; its connections end there too.
 
     Args:
@@ -149,12 +153,13 @@ def sshd(folder: Path, *lines: str, port: int | None = None, password: str = "")
         lines: More of `sshd_config`; they come first, so they win.
         port: Where it listens; a free port unless said.
         password: Taken for the account, besides keys. Needs root and a mount namespace.
+        enter: Words that lead a command into another network.
     """
     (folder / "home").mkdir(mode=0o700, parents=True)
     make_key(folder / "host_key")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where it locks its unprivileged half into
-    server = Sshd(folder, port or closed_port(), getpass.getuser(), password, lines)
+    server = Sshd(folder, port or closed_port(), getpass.getuser(), password, lines, enter)
     server.start()
     try:
         yield server

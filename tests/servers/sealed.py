@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from internlm_setup.tunnel.engines._fast.codec import PAYLOAD_AT, Sealer, Unsealer, wire_bytes
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
-from internlm_setup.tunnel.engines._fast.pipe import Ends, Pipe
+from internlm_setup.tunnel.engines._fast.pipe import Pipe
 from internlm_setup.tunnel.engines._fast.plane import Plane
 from internlm_setup.tunnel.engines._ssh.stream import WINDOW_BYTES, Handed
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.pump import Ends, Moved
 
 OURS, THEIRS = AESGCM(b"ours" * 4), AESGCM(b"them" * 4)
 NONCE = bytes(range(12))
@@ -51,6 +51,7 @@ class Line:
         peer: The other end of the wire.
         passed: What the plane left to paramiko: kind and message.
         forgotten: Streams that are over on both sides.
+        belated: Streams whose time to open is over.
     """
 
     def __init__(self, most_bytes: int = 1 << 20, ours: Any = OURS, theirs: Any = THEIRS) -> None:
@@ -62,7 +63,8 @@ class Line:
         self.packets.set_outbound_cipher(ours, 16, None, 16, None, aead=True, iv_out=NONCE)
         self.packets.set_inbound_cipher(theirs, 16, None, 16, None, aead=True, iv_in=NONCE)
         self.forgotten: list[int] = []
-        self.plane = Plane(self.packets, self.keys, wire, self.forgotten.append)
+        self.belated: list[int] = []
+        self.plane = Plane(self.packets, self.keys, wire, self)
         self.packets.attach(self.plane, bool)
         self.passed: list[tuple[int, bytes]] = []
         self._sealer, self._unsealer = Sealer(THEIRS, NONCE), Unsealer(OURS, NONCE)
@@ -79,6 +81,14 @@ class Line:
         ends = Ends(sock, Moved(), result.append)
         self.plane.join(lambda: Pipe(self.plane, number, handed, ends, time.monotonic()))
         return program, result
+
+    def forget(self, number: int) -> None:
+        """See `plane.Streams`."""
+        self.forgotten.append(number)
+
+    def late(self, number: int) -> None:
+        """See `plane.Streams`."""
+        self.belated.append(number)
 
     def seal(self, payload: bytes) -> bytes:
         """Return the peer's next packet."""

@@ -15,7 +15,7 @@ from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel.errors import ChannelRefused
 from internlm_setup.tunnel.listeners import Listener
 from internlm_setup.tunnel.model import Endpoint, Engine, Forward, Session, SessionSpec
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.pump import Carrying, Ends, Moved
 from servers.openssh import Sshd
 from servers.ssh_person import spec_of
 
@@ -105,7 +105,7 @@ def ask(where: Endpoint, words: bytes) -> bytes:
 
 @contextmanager
 def held(session: Session, forward: Forward, patience_s: float = 10.0) -> Iterator[Endpoint]:
-    """Hold a forward that listens here; yields where."""
+    """Hold a forward that listens here, as a tunnel does; yields where."""
     listener = Listener(forward.bind)
     kind = registry.plugin("internlm_setup.tunnel.kinds", "KIND", forward.kind)
 
@@ -116,9 +116,18 @@ def held(session: Session, forward: Forward, patience_s: float = 10.0) -> Iterat
         with suppress(ChannelRefused, OSError):
             kind.serve(sock, origin, forward, open_channel, Moved())
 
+    def begin(sock: socket.socket, origin: Endpoint) -> None:
+        def in_thread() -> None:
+            threading.Thread(target=serve, args=(sock, origin), daemon=True, name="served").start()
+
+        if isinstance(session, Carrying) and forward.destination is not None:
+            session.carry(Ends(sock, Moved(), bool), forward.destination, origin, patience_s, in_thread)
+        else:
+            in_thread()
+
     def accept() -> None:
         while found := listener.accept():
-            threading.Thread(target=serve, args=found, daemon=True, name="served").start()
+            begin(*found)
 
     accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()

@@ -20,6 +20,7 @@ from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.held import Tunnel, Wishes
 from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session, SessionSpec, State, Traffic
+from internlm_setup.tunnel.service import ENGINE
 from internlm_setup.tunnel.supervisor import Supervisor
 from servers.openssh import Sshd
 from servers.ssh_person import spec_of
@@ -237,7 +238,7 @@ def tunnel_to(
     """Hold a tunnel to a real server in another thread until the end of the block, when nothing of it must be left."""
     story = Story()
     whole = SessionSpec(spec_of(server, server.folder / "key"), forwards, **spec)
-    engine = ENGINES["threaded"]
+    engine = ENGINES[ENGINE]
     tunnel = Tunnel(whole, wishes or Wishes(), engine, NobodyToAsk(), {}, folder, story.hear)
     thread = threading.Thread(target=tunnel.run)
     thread.start()

@@ -1,4 +1,4 @@
-"""The forwards in force: who listens here and there, and a thread for each connection that came."""
+"""The forwards in force: who listens here and there, and who serves the connections that came."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from internlm_setup.core import registry
@@ -16,8 +17,9 @@ from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel import kinds
 from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused
 from internlm_setup.tunnel.listeners import Listener
-from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Opener, Session
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session
+from internlm_setup.tunnel.parking import Parking
+from internlm_setup.tunnel.pump import Ends, Moved
 
 _ASK_AGAIN_S = 2.0
 _GOODBYE_S = 1.0
@@ -37,9 +39,9 @@ class Counted:
 class Doors:
     """Every forward's listening side. Safe for several threads."""
 
-    def __init__(self, opener: Opener, tell: ev.Listener) -> None:
+    def __init__(self, parking: Parking, tell: ev.Listener) -> None:
         """Take what opens streams, and who is told."""
-        self._opener, self._tell = opener, tell
+        self._parking, self._tell = parking, tell
         self._lock = threading.Lock()
         self._listeners: dict[Forward, tuple[Listener, threading.Thread]] = {}
         self._remote: list[Forward] = []
@@ -124,7 +126,8 @@ class Doors:
         if forward is None:
             channel.close()
         else:
-            self._serve(lambda moved: _kind(forward).serve(channel, forward, moved))
+            moved, done = self._begin()
+            _in_thread(partial(_kind(forward).serve, channel, forward, moved), done)
 
     def _ask(self, session: Session, forward: Forward, fail: Callable[[Exception], None] | None) -> None:
         said = False
@@ -146,31 +149,47 @@ class Doors:
                 return
 
     def _accept(self, listener: Listener, forward: Forward) -> None:
+        kind = _kind(forward)
         while (came := listener.accept()) is not None:
-            self._welcome(*came, forward)
+            self._welcome(kind, forward, *came)
 
-    def _welcome(self, sock: socket.socket, origin: Endpoint, forward: Forward) -> None:
-        self._serve(lambda moved: _kind(forward).serve(sock, origin, forward, self._opener, moved))
+    def _welcome(self, kind: Any, forward: Forward, sock: socket.socket, origin: Endpoint) -> None:
+        moved, done = self._begin()
+        serve = partial(kind.serve, sock, origin, forward, self._parking.open_channel, moved)
+        in_thread = partial(_in_thread, serve, done)
+        if forward.destination is None:
+            in_thread()
+        else:
+            self._parking.carry(Ends(sock, moved, done), forward.destination, origin, in_thread)
 
-    def _serve(self, serve: Callable[[Moved], object]) -> None:
-        """Serve one connection in a thread of its own."""
-
-        def run() -> None:
-            try:
-                with suppress(ChannelRefused, SetupError, OSError):
-                    serve(moved)
-            finally:
-                with self._lock:
-                    del self._moving[number]
-                    self._done.received_bytes += moved.received_bytes
-                    self._done.sent_bytes += moved.sent_bytes
-
+    def _begin(self) -> tuple[Moved, Callable[[object], None]]:
+        """Count a connection; what is returned counts what it moves, and is told of its end."""
         moved = Moved()
         with self._lock:
             self._opened += 1
             number = self._opened
             self._moving[number] = moved
-        threading.Thread(target=run, daemon=True, name="tunnel-connection").start()
+
+        def done(_: object) -> None:
+            with self._lock:
+                del self._moving[number]
+                self._done.received_bytes += moved.received_bytes
+                self._done.sent_bytes += moved.sent_bytes
+
+        return moved, done
+
+
+def _in_thread(serve: Callable[[], object], done: Callable[[object], None]) -> None:
+    """Serve one connection in a thread of its own."""
+
+    def run() -> None:
+        try:
+            with suppress(ChannelRefused, SetupError, OSError):
+                serve()
+        finally:
+            done(None)
+
+    threading.Thread(target=run, daemon=True, name="tunnel-connection").start()
 
 
 def _kind(forward: Forward) -> Any:

@@ -71,8 +71,14 @@ class UnknownProfile(NotFoundError):
     known: str
 
     code = "tunnel.unknown-profile"
-    text = Text(en="there is no profile `{name}`; there are {known}", zh="没有名为 `{name}` 的配置；已有 {known}")
-    hint = Text(en="`internlm-setup tunnel list` shows them", zh="用 `internlm-setup tunnel list` 查看")
+    text = Text(
+        en="`{name}` is no command of `tunnel`, and no profile either; profiles: {known}",
+        zh="`{name}` 既不是 `tunnel` 的命令，也不是配置；已有的配置：{known}",
+    )
+    hint = Text(
+        en="`internlm-setup tunnel --help` shows the commands, `internlm-setup tunnel list` the profiles",
+        zh="用 `internlm-setup tunnel --help` 查看命令，用 `internlm-setup tunnel list` 查看配置",
+    )
 
 
 @dataclass(eq=False)

@@ -61,7 +61,7 @@ class Tunnel:
         self._spec, self._state, self._tell = spec, state, tell
         self._since_s = time.time()
         self._supervisor = Supervisor(spec, engine, asker, env, self._hear, wait_s=wishes.wait_s)
-        self._doors = Doors(self._supervisor.parking.open_channel, tell)
+        self._doors = Doors(self._supervisor.parking, tell)
         self._supervisor.remote, self._supervisor.up = self._doors.take, self._up
         self._services = Services(
             self._supervisor, self._doors, tell, spec.forwards, follow=wishes.follow, announce=wishes.announce

@@ -11,6 +11,7 @@ from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.compression import Compression, ratio_of
 from internlm_setup.tunnel.model import Channel, Endpoint, Session, SessionSpec
+from internlm_setup.tunnel.pump import Carrying
 
 _ON = Text(
     en="compressing from now on: the line is slow, and what comes through shrinks",
@@ -25,6 +26,7 @@ class Link:
 
     Attributes:
         session: What is watched.
+        carrier: The same, where it serves connections without a thread for each.
         since_s: When it came up, by the monotonic clock.
         rtt_s: How long the last sign of life took to come; None before the first.
     """
@@ -34,6 +36,7 @@ class Link:
     ) -> None:
         """Take a session; `taken` gets the streams that somebody opens at the server, `tell` what there is to say."""
         self.session, self.since_s = session, time.monotonic()
+        self.carrier = session if isinstance(session, Carrying) else None
         self.rtt_s: float | None = None
         self._keepalive_s, self._dead_s = spec.keepalive_s, spec.dead_s
         self._doubtful_s = (spec.keepalive_s + spec.dead_s) / 2

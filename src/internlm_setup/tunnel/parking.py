@@ -12,6 +12,7 @@ from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.errors import ChannelRefused, DestinationSilent
 from internlm_setup.tunnel.link import Link
 from internlm_setup.tunnel.model import Channel, Endpoint, Session
+from internlm_setup.tunnel.pump import Ends
 
 _OPEN_S = 3.0  # how long the first try to open a stream may take, then twice that
 _LOOK_S, _SELDOM_S = 0.05, 15.0
@@ -50,6 +51,21 @@ class Parking:
             if not self.over:
                 act()
             return not self.over
+
+    def carry(self, ends: Ends, destination: Endpoint, origin: Endpoint, otherwise: Callable[[], object]) -> None:
+        """Have a connection served without a thread for it, where there is a session that does so.
+
+        Args:
+            ends: The connection.
+            destination: As the server sees it.
+            origin: Who made it.
+            otherwise: Called when nobody does; that takes `open_channel`, which waits, and tells why not.
+        """
+        link = self.best
+        if link is not None and link.carrier is not None:
+            link.carrier.carry(ends, destination, origin, _OPEN_S, otherwise)
+        else:
+            otherwise()
 
     def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float | None = None) -> Channel:
         """Open a stream, waiting through a reconnect where there is one.

@@ -9,11 +9,12 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from internlm_setup.tunnel.model import Channel
+from internlm_setup.tunnel.model import Channel, Endpoint
 
 _BLOCK_BYTES = 1 << 16
 RESET = struct.pack("HH" if os.name == "nt" else "ii", 1, 0)  # how closing tells that it broke off
@@ -25,6 +26,41 @@ class Moved:
 
     sent_bytes: int = 0
     received_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A connection here that somebody else serves, and who hears of it.
+
+    Attributes:
+        sock: It blocks, and is closed in the end.
+        moved: Counted up.
+        done: Told once whether both directions ended by themselves.
+    """
+
+    sock: socket.socket
+    moved: Moved
+    done: Callable[[bool], object]
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A session that opens a stream for a connection and moves its bytes, without a thread for each."""
+
+    def carry(
+        self, ends: Ends, destination: Endpoint, origin: Endpoint, patience_s: float, otherwise: Callable[[], object]
+    ) -> None:
+        """Begin, and wait for nothing.
+
+        Args:
+            ends: The connection.
+            destination: As the server sees it.
+            origin: Who made the connection.
+            patience_s: How long the server may take to open the stream; best the same for all.
+            otherwise: Called, once and by any thread, when it opens none; the connection is as it was then, and
+                nobody hears of it.
+        """
+        ...
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
 from internlm_setup.tunnel.model import Compress, Endpoint, Forward, SessionSpec
 from internlm_setup.tunnel.profiles import Profile
 
-ENGINE = "threaded"
+ENGINE = "fast"
 SHIPPED = shipped_configs() / profiles.FILE
 _BESIDE, _LAST_PORT = 10_000, 65_535
 _USUAL = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
@@ -153,7 +153,7 @@ def plan(request: Request, world: World) -> Plan:
     )
     host, config = resolve.resolve(typed, world.here)
     if typed.port is None and profile.source == str(SHIPPED) and config.number("port") is None:
-        raise PortMissing(host.host)
+        raise PortMissing(host.alias)
     wanted, troubles = request.forwards or profile.forwards, list[Text]()
     if not wanted:
         wanted, troubles = _of_config(config)

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_page_before_during_and_after_a_killed_session(own: Sshd, tmp_path: Pa
         assert tunnel.status().reconnects == 3
         assert tunnel.status().ports == (port,)
     assert story.states.count("up") == 4
+
+
+def test_connections_take_no_threads(own: Sshd, tmp_path: Path, web: Endpoint) -> None:
+    """Those that a session carries; they are counted all the same, and what they moved."""
+    with tunnel_to(own, tmp_path / "state", local_to(web)) as (tunnel, story):
+        (port,) = tunnel.status().ports
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+            story.wait_for(lambda: tunnel.status().open_connections == 5)
+            assert fetch(port) == "page"
+            assert not any(thread.name == "tunnel-connection" for thread in threading.enumerate())
+        story.wait_for(lambda: tunnel.status().open_connections == 0)
+        assert tunnel.status().opened_connections == 6
+        assert tunnel.status().received_bytes > len("page")
 
 
 def test_requests_all_the_while(own: Sshd, tmp_path: Path, web: Endpoint) -> None:

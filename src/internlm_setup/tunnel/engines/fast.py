@@ -13,12 +13,11 @@ from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.connect import Manner, connect
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
-from internlm_setup.tunnel.engines._fast.pipe import Ends
 from internlm_setup.tunnel.engines._fast.session import FastSession, FastStream, Unsuited
 from internlm_setup.tunnel.engines._ssh.jump import StreamSocket, stream_onwards
 from internlm_setup.tunnel.engines._ssh.session import SshSession
 from internlm_setup.tunnel.model import Session, SessionSpec, State
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.pump import Ends, Moved
 
 
 class Fast:

@@ -6,6 +6,7 @@ import hashlib
 import random
 import socket
 import threading
+import time
 import zlib
 from typing import Any
 
@@ -171,6 +172,25 @@ def test_nothing_is_said_while_keys_are_exchanged() -> None:
     assert [each[0] for each in said] == [93, 94]
     program.close()
     line.peer.close()
+
+
+def test_a_stream_is_opened_once_keys_have_been_exchanged() -> None:
+    """Its message waits with the others, and its time goes by meanwhile."""
+    line = Line()
+    line.keys.clear_to_send.clear()
+    reading = threading.Thread(target=line.read)
+    reading.start()
+    line.plane.open(7, b"Z first", 0.1)
+    line.plane.open(8, b"Z second", 60)
+    while not line.belated:
+        time.sleep(0.01)
+    assert line.said() == []
+    line.keys.clear_to_send.set()
+    line.plane.open(9, b"Z third", 60)
+    assert line.said() == [b"Z first", b"Z second", b"Z third"]
+    line.peer.close()
+    reading.join()
+    assert line.belated == [7]
 
 
 @pytest.mark.parametrize(

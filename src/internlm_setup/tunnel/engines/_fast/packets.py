@@ -3,7 +3,7 @@
 Until a plane is attached everything waits as paramiko does. Then the connection's own thread waits in the plane, and
 nothing here waits for the wire: what it does not take at once is kept in order.
 
-Private names of paramiko that are used here: `_trigger_rekey`.
+Private names of paramiko that are used here: `_trigger_rekey`, `packet.NeedRekeyException`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import paramiko
-from paramiko.packet import NeedRekeyException
+import paramiko.packet
 
 from internlm_setup.tunnel.engines._fast.codec import (
     LONGEST_BYTES,
@@ -72,7 +72,8 @@ class FastPackets(BufferedPackets):
         self._number = 0
         self._exchanging = False
 
-        self.sending = threading.Condition(threading.RLock())
+        self.sending = threading.RLock()
+        self._free = threading.Condition(self.sending)
         self.slot = memoryview(bytearray(_SLOT_BYTES))
         self._sealer: Sealer | None = None
         self._compress: Compress | None = None
@@ -139,8 +140,8 @@ class FastPackets(BufferedPackets):
         super().close()
         if self._plane is not None:
             self._plane.wake()
-        with self.sending:
-            self.sending.notify_all()
+        with self._free:
+            self._free.notify_all()
 
     # What comes
 
@@ -160,7 +161,7 @@ class FastPackets(BufferedPackets):
             return kind, message
         while (found := self._next(self._unsealer)) is None:
             if self.need_rekey() and not self._in_kex():
-                raise NeedRekeyException
+                raise paramiko.packet.NeedRekeyException
             self._fill(_HEAD_BYTES)
         return found
 
@@ -266,13 +267,13 @@ class FastPackets(BufferedPackets):
         else:
             self._plane.wake()
         if self._held_up and self.waiting_bytes < MOST_WAITING_BYTES:
-            self.sending.notify_all()
+            self._free.notify_all()
 
     def wait_for_wire(self) -> None:
         """Wait until the wire has taken most of what is to be sent. Never in the connection's own thread."""
-        with self.sending:
+        with self._free:
             self._held_up += 1
-            self.sending.wait_for(lambda: self.waiting_bytes < MOST_WAITING_BYTES or self.closed)
+            self._free.wait_for(lambda: self.waiting_bytes < MOST_WAITING_BYTES or self.closed)
             self._held_up -= 1
 
     def _seal(self, size: int) -> None:

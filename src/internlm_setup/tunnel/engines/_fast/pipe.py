@@ -5,15 +5,13 @@ from __future__ import annotations
 import selectors
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from internlm_setup.tunnel.engines._fast.codec import BadPacket
 from internlm_setup.tunnel.engines._fast.window import Window
 from internlm_setup.tunnel.engines._ssh.stream import Handed
-from internlm_setup.tunnel.pump import RESET, Moved
+from internlm_setup.tunnel.pump import RESET, Ends
 
 WINDOW_ADJUST, DATA, EOF, CLOSE = 93, 94, 96, 97
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -37,21 +35,6 @@ class Yard(Protocol):
     def forget(self, number: int) -> None:
         """No message for this stream comes any more."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The socket of a pipe, and who hears of it.
-
-    Attributes:
-        sock: It is closed in the end.
-        moved: Counted up.
-        done: Told once whether both directions ended by themselves.
-    """
-
-    sock: socket.socket
-    moved: Moved
-    done: Callable[[bool], object]
 
 
 class Pipe:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from internlm_setup.tunnel.engines._fast.codec import PAYLOAD_AT
+from internlm_setup.tunnel.engines._fast.codec import PAYLOAD_AT, BadPacket
 from internlm_setup.tunnel.engines._fast.packets import MOST_WAITING_BYTES, FastPackets
 from internlm_setup.tunnel.engines._fast.pipe import CLOSE, DATA, READ, WINDOW_ADJUST, WRITE, Pipe
 
@@ -27,6 +27,18 @@ _DATA_HEAD = struct.Struct(">B4sI")
 _DATA_AT = PAYLOAD_AT + _DATA_HEAD.size
 
 
+class Streams(Protocol):
+    """What the plane tells of streams, by our numbers."""
+
+    def forget(self, number: int) -> None:
+        """No message comes for it any more."""
+        ...
+
+    def late(self, number: int) -> None:
+        """Its time to open is over; it may have opened."""
+        ...
+
+
 class Keys(Protocol):
     """What of paramiko's transport says whether data may be sent."""
 
@@ -35,21 +47,22 @@ class Keys(Protocol):
 
 
 class Plane:
-    """See `packets.Taker`. Everything is for the connection's own thread but `join` and `wake`.
+    """See `packets.Taker`. Everything is for the connection's own thread but what comes first.
 
     Attributes:
         rtt_s: The shortest round trip seen; None before the first.
     """
 
-    def __init__(self, packets: FastPackets, keys: Keys, sock: socket.socket, forget: Callable[[int], object]) -> None:
-        """Take a connection; `forget` is told of streams that no message comes for any more."""
-        self._packets, self._keys, self._sock, self._forget = packets, keys, sock, forget
+    def __init__(self, packets: FastPackets, keys: Keys, sock: socket.socket, streams: Streams) -> None:
+        """Take a connection."""
+        self._packets, self._keys, self._sock, self._streams = packets, keys, sock, streams
         self.rtt_s: float | None = None
         self._pipes: dict[int, Pipe] = {}
         self._touched: set[Pipe] = set()
         self._stopped: set[Pipe] = set()  # until the wire takes more
         self._later: deque[bytes] = deque()
         self._joining: deque[Callable[[], Pipe]] = deque()
+        self._opening: deque[tuple[float, int]] = deque()  # in order; what has opened is still among them
         self._gone = False
         self._woken = False
         self._thread: int | None = None
@@ -69,6 +82,15 @@ class Plane:
         if self._gone:
             self._lose_joining()
         else:
+            self.wake()
+
+    def open(self, number: int, message: bytes, patience_s: float) -> None:
+        """Send the message that opens a stream, at once if that can be; `late` is told when the time is over."""
+        self._opening.append((time.monotonic() + patience_s, number))
+        self._later.append(message)
+        with suppress(EOFError, BadPacket):  # every stream hears of the end
+            self._say_later()
+        if len(self._opening) == 1 or self._later:
             self.wake()
 
     def wake(self) -> None:
@@ -115,7 +137,7 @@ class Plane:
         self._thread = threading.get_ident()
         self._prepare()
         ready = False
-        for key, events in self._selector.select(_LOOK_S):
+        for key, events in self._selector.select(self._pause_s()):
             if key.fileobj is self._sock:
                 ready = bool(events & READ)
             elif key.fileobj is self._waking:
@@ -149,7 +171,14 @@ class Plane:
     def forget(self, number: int) -> None:
         """See `pipe.Yard`."""
         self._pipes.pop(number, None)
-        self._forget(number)
+        self._streams.forget(number)
+
+    def _pause_s(self) -> float:
+        """Say whose time is over, and return when the next one's may be, in seconds."""
+        now_s = time.monotonic()
+        while self._opening and self._opening[0][0] <= now_s:
+            self._streams.late(self._opening.popleft()[1])
+        return min(_LOOK_S, self._opening[0][0] - now_s) if self._opening else _LOOK_S
 
     def _lose_joining(self) -> None:
         with suppress(IndexError):

@@ -6,17 +6,22 @@ import queue
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+import paramiko.packet
 
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
-from internlm_setup.tunnel.engines._fast.pipe import Ends, Pipe
+from internlm_setup.tunnel.engines._fast.pipe import Pipe
 from internlm_setup.tunnel.engines._fast.plane import Plane
+from internlm_setup.tunnel.engines._ssh.messages import opening, way
 from internlm_setup.tunnel.engines._ssh.session import SshSession
 from internlm_setup.tunnel.engines._ssh.stream import Stream
-from internlm_setup.tunnel.pump import Moved
+from internlm_setup.tunnel.model import Endpoint
+from internlm_setup.tunnel.pump import Ends, Moved
 
-_NEEDED = ("clear_to_send", "clear_to_send_lock", "in_kex")
+_OF_TRANSPORT = ("clear_to_send", "clear_to_send_lock", "in_kex")
 
 
 class Unsuited(Exception):
@@ -42,8 +47,44 @@ class FastStream(Stream):
         self._plane.join(lambda: Pipe(self._plane, self.number, self.hand_over(), ends, time.monotonic()))
 
 
+class CarriedStream(FastStream):
+    """A stream that serves a connection as soon as it is open. See `tunnel.pump.Carrying`."""
+
+    def __init__(self, ends: Ends, otherwise: Callable[[], object], *args: Any) -> None:
+        super().__init__(*args)
+        self._ends = ends
+        self._otherwise = [otherwise]  # empty once it is known how it goes on; several threads may come to know it
+
+    def opened(self, theirs: int, window_bytes: int, packet_bytes: int) -> None:
+        """See `Stream.opened`."""
+        super().opened(theirs, window_bytes, packet_bytes)
+        if self._decide():
+            self.join(self._ends)
+
+    def refused(self, reason: int, words: str) -> None:
+        """See `Stream.refused`."""
+        super().refused(reason, words)
+        self.give_up()
+
+    def lost(self) -> None:
+        """See `Stream.lost`."""
+        super().lost()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Have the connection served otherwise, unless the stream is open."""
+        if otherwise := self._decide():
+            self.close()
+            otherwise()
+
+    def _decide(self) -> Callable[[], object] | None:
+        with suppress(IndexError):
+            return self._otherwise.pop()
+        return None
+
+
 class FastSession(SshSession):
-    """See `tunnel.model.Session`."""
+    """See `tunnel.model.Session` and `tunnel.pump.Carrying`."""
 
     def __init__(self, transport: ClientTransport) -> None:
         """Take a connection that is logged in.
@@ -52,17 +93,32 @@ class FastSession(SshSession):
             Unsuited: Its cipher is not AES-GCM, it does not run over a socket, or paramiko is not as we know it.
         """
         packets = transport.packetizer
-        whole = all(hasattr(transport, name) for name in _NEEDED) and hasattr(packets, "_trigger_rekey")
-        if not whole or not isinstance(transport.sock, socket.socket):
+        needed = [(transport, name) for name in _OF_TRANSPORT]
+        needed += [(packets, "_trigger_rekey"), (paramiko.packet, "NeedRekeyException")]
+        if not all(hasattr(owner, name) for owner, name in needed) or not isinstance(transport.sock, socket.socket):
             raise Unsuited
         if not isinstance(packets, FastPackets) or not packets.sealed:
             raise Unsuited
         self._wire = packets
-        self._plane = Plane(packets, transport, transport.sock, self.forget)
+        self._plane = Plane(packets, transport, transport.sock, self)
         packets.attach(self._plane, lambda: transport.in_kex)
         super().__init__(transport)
         transport.at_end(self._plane.end)
         self._ask("keepalive@openssh.com")  # for the round trip, while nothing else is under way
+
+    def carry(
+        self, ends: Ends, destination: Endpoint, origin: Endpoint, patience_s: float, otherwise: Callable[[], object]
+    ) -> None:
+        """See `tunnel.pump.Carrying`."""
+        number = next(self._numbers)
+        self._add(CarriedStream(ends, otherwise, self._plane, self, number))
+        self._plane.open(number, opening("direct-tcpip", number) + way(destination, origin), patience_s)
+
+    def late(self, number: int) -> None:
+        """See `plane.Streams`."""
+        stream = self._streams.get(number)
+        if isinstance(stream, CarriedStream):
+            stream.give_up()
 
     def send(self, *parts: bytes | memoryview) -> None:
         """See `SshSession.send`."""

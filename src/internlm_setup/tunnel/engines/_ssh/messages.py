@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from internlm_setup.tunnel.engines._ssh.stream import Refused
+from internlm_setup.tunnel.engines._ssh.stream import PACKET_BYTES, WINDOW_BYTES, Refused
 from internlm_setup.tunnel.errors import ChannelRefused, ForwardingProhibited, NoMoreStreams, NothingListens
 from internlm_setup.tunnel.model import Endpoint
 
@@ -59,6 +59,16 @@ def string(words: str) -> bytes:
 def number(value: int) -> bytes:
     """Return a number as a field."""
     return struct.pack(">I", value)
+
+
+def opening(kind: str, ours: int) -> bytes:
+    """Return how a message begins that opens a stream."""
+    return bytes((OPEN,)) + string(kind) + b"".join(map(number, (ours, WINDOW_BYTES, PACKET_BYTES)))
+
+
+def way(destination: Endpoint, origin: Endpoint) -> bytes:
+    """Return where a stream leads to and comes from."""
+    return string(destination.host) + number(destination.port) + string(origin.host) + number(origin.port)
 
 
 def refusal(cause: Refused, destination: Endpoint) -> ChannelRefused:

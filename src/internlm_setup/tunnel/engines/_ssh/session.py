@@ -21,7 +21,7 @@ import paramiko
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._ssh import command as command_
 from internlm_setup.tunnel.engines._ssh import messages
-from internlm_setup.tunnel.engines._ssh.messages import Answer, Payload, number, refusal, string
+from internlm_setup.tunnel.engines._ssh.messages import Answer, Payload, number, opening, refusal, string, way
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
 from internlm_setup.tunnel.engines._ssh.stream import PACKET_BYTES, WINDOW_BYTES, Refused, Stream
 from internlm_setup.tunnel.errors import CannotListenThere, DestinationSilent
@@ -59,8 +59,7 @@ class SshSession:
 
     def open_channel(self, destination: Endpoint, origin: Endpoint, timeout_s: float) -> Stream:
         """See `tunnel.model.Session`."""
-        words = [string(destination.host), number(destination.port), string(origin.host), number(origin.port)]
-        stream = self._open("direct-tcpip", *words)
+        stream = self._open("direct-tcpip", way(destination, origin))
         try:
             if stream.wait_open(timeout_s):
                 return stream
@@ -152,7 +151,9 @@ class SshSession:
         return Stream(self, number, when_open)
 
     def _new(self, when_open: Callable[[Stream], object] | None = None) -> Stream:
-        stream = self._stream(next(self._numbers), when_open)
+        return self._add(self._stream(next(self._numbers), when_open))
+
+    def _add(self, stream: Stream) -> Stream:
         self._streams[stream.number] = stream
         self._opened = stream.number + 1
         if self._gone.is_set():  # set before the streams were told
@@ -161,8 +162,7 @@ class SshSession:
 
     def _open(self, kind: str, *parts: bytes, when_open: Callable[[Stream], object] | None = None) -> Stream:
         stream = self._new(when_open)
-        sizes = [number(each) for each in (stream.number, WINDOW_BYTES, PACKET_BYTES)]
-        self.send(bytes((messages.OPEN,)), string(kind), *sizes, *parts)
+        self.send(opening(kind, stream.number), *parts)
         return stream
 
     def _ask(self, kind: str, *parts: bytes, when_granted: Callable[[Any], None] | None = None) -> Answer:
