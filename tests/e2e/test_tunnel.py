@@ -88,6 +88,19 @@ def until(child: subprocess.Popen[str], words: str) -> None:
     raise AssertionError(said)
 
 
+def leftovers(me: Somebody) -> list[str]:
+    """What `clean` would remove of tunnels."""
+    items = json.loads(me.run("clean", "--dry-run", "--json").out)["data"]["items"]
+    return [Path(item["path"]).name for item in items if Path(item["path"]).parent == me.tunnels]
+
+
+def profiles(me: Somebody, *lines: str) -> None:
+    """Write profiles of their own."""
+    file = me.home / ".config" / "internlm-setup" / "tunnels.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"profiles: [{', '.join(f'{{{line}}}' for line in lines)}]")
+
+
 def test_in_the_background(me: Somebody) -> None:
     """It goes on after the command; it is shown, a second one is refused, its log is kept, it is stopped."""
     begun = me.run("tunnel", *me.line, "--detach", "--json")
@@ -97,6 +110,7 @@ def test_in_the_background(me: Somebody) -> None:
     shown = json.loads(me.run("tunnel", "status", "--json").out)["data"]["tunnels"]
     assert [(one["pid"], one["state"], one["ports"]) for one in shown] == [(pid, "up", [me.port])]
     assert str(me.port) in me.run("tunnel", "status").out
+    assert leftovers(me) == []
     for again in (me.run("tunnel", *me.line, "--detach"), me.run("tunnel", *me.line)):
         assert again.code == 73
         assert str(pid) in again.err
@@ -111,6 +125,9 @@ def test_in_the_background(me: Somebody) -> None:
         "connected again",
     ]
     assert me.run("tunnel", "stop").code == 66
+    assert leftovers(me) == [f"{me.port}.log"]
+    me.run("clean", "--yes")
+    assert leftovers(me) == []
     with pytest.raises(urllib.error.URLError):
         fetch(me.port)
 
@@ -121,6 +138,33 @@ def test_what_ends_it_in_the_background_is_told(me: Somebody) -> None:
     done = me.run("tunnel", *me.line, "--detach", LANG="zh_CN.UTF-8")
     assert (done.code, "--accept-new" in done.err) == (77, True)
     assert "尚未见过" in done.err
+    me.nothing_is_left()
+
+
+def test_a_unit(me: Somebody) -> None:
+    """It is the file alone on stdout, for profiles that can be held; how to install it is said."""
+    profiles(me, "name: lab, host: 127.0.0.1, port: 22", "name: home, host: box, port: 22")
+    done = me.run("tunnel", "unit", "lab", "home")
+    assert done.code == 0, done.err
+    assert done.out.startswith("[Unit]\n")
+    assert "internlm_setup tunnel hold %i" in done.out
+    assert "internlm-setup-tunnel@lab internlm-setup-tunnel@home" in done.err
+    assert (me.run("tunnel", "unit", "nobody").code, me.run("tunnel", "unit", "internstudio").code) == (66, 2)
+
+
+def test_through_the_systems_ssh(me: Somebody) -> None:
+    """The profile may ask for it, and the port is held through a cut as ever."""
+    key = me.home / ".ssh" / "id_ed25519"
+    server = f"host: 127.0.0.1, port: {me.server.port}, user: {me.server.user}, identity_files: [{key}]"
+    profiles(me, f"name: lab, engine: openssh, {server}, local: ['{me.port}:127.0.0.1:{me.there}']")
+    with me.start("tunnel", "lab") as child:
+        until(child, "connecting with the system's `ssh`")
+        until(child, "connected")
+        assert fetch(me.port) == "page"
+        send(signal.SIGKILL, me.server.sessions())
+        assert fetch(me.port) == "page"
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=PATIENCE_S)
     me.nothing_is_left()
 
 

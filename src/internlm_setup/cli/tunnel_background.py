@@ -29,6 +29,7 @@ from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel import records, service
 from internlm_setup.tunnel.held_errors import BackgroundDied
+from internlm_setup.tunnel.leftovers import name_of_log
 
 if TYPE_CHECKING:
     from internlm_setup.tunnel.service import Plan, World
@@ -51,13 +52,13 @@ def start(session: Session, plan: Plan, world: World) -> None:
         BackgroundDied: It ended without a word.
         CannotWrite: There is no place for its log.
     """
-    name = str(next((f.bind.port for f in plan.spec.forwards if f.kind != "remote"), "remote"))
-    log = records.folder(world.paths.state) / f"{name}.log"
+    ports = tuple(forward.bind.port for forward in plan.spec.forwards if forward.kind != "remote")
+    log = records.folder(world.paths.state) / name_of_log(ports)
     service.refuse_second(plan, world)
     with _started(session, log) as child:
         _follow(session, child, log)
     session.output.result({"pid": child.pid, "log": log})
-    session.output.talk(_HELD.fill(pid=child.pid, port=name))
+    session.output.talk(_HELD.fill(pid=child.pid, port=log.stem))
 
 
 def serve(session: Session, plan: Plan, world: World) -> None:

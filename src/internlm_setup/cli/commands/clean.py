@@ -84,10 +84,12 @@ def _found(session: Session, folder: str | None) -> list[Leftover]:
     from internlm_setup.core.leftovers import logs, side_environments
     from internlm_setup.fetch import history
     from internlm_setup.fetch.leftovers import partials
+    from internlm_setup.tunnel import leftovers as tunnels
 
     state = session.paths.state
     if folder is None:
-        return [*partials(history.folders(state)), *side_environments(state), *logs(session.paths)]
+        environments, tunnel_logs = side_environments(state), tunnels.logs(state)
+        return [*partials(history.folders(state)), *environments, *logs(session.paths), *tunnel_logs]
     path = Path(folder)
     path = (path if path.exists() else history.find(state, folder) or path).absolute()
     with reading(path):

@@ -5,6 +5,7 @@ Its control socket opens streams one by one, so the ports here stay ours. Window
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,8 +96,9 @@ class _Start:
                     stderr=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is ours, and so is the terminal
                 )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
+            atexit.register(process.kill)  # a thread that still waits here may never come to an end
+            for step in (partial(atexit.unregister, process.kill), process.wait, process.kill):
+                stack.callback(step)
             complaints = Complaints(process, self.proved)
             while not (folder / CONTROL).exists():
                 if process.poll() is not None:

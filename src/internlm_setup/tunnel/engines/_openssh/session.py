@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import shutil
@@ -256,6 +257,7 @@ class SharedSession:
     def _end(self) -> None:
         """Tell everybody that the session is gone, and leave nothing behind."""
         self._process.wait()
+        atexit.unregister(self._process.kill)
         for channel in (self._main, *self._channels):
             channel.close()
         for listening in self._listening:
