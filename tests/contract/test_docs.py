@@ -196,14 +196,18 @@ def test_the_readme_is_one_screen() -> None:
     assert max(text_of(ROOT / name).count("\n") for name in ("README.md", "README.zh-CN.md")) <= 64
 
 
-def test_the_readme_shows_what_mirrors_says() -> None:
-    """Every line of the section is in the page that is compared with the real output."""
-    for suffix in (".md", ".zh-CN.md"):
-        (shown,) = [
-            text for _, text in blocks(ROOT / f"README{suffix}") if text.startswith("$ internlm-setup mirrors\n")
-        ]
-        said = text_of(DOCS / "reference" / f"used-by-mirrors{suffix}").splitlines()
-        assert set(shown.splitlines()[1:]) - {"[…]"} <= set(said)
+@pytest.mark.parametrize("suffix", [".md", ".zh-CN.md"])
+@pytest.mark.parametrize(
+    ("command", "page"),
+    [("mirrors", "used-by-mirrors"), ("ssh-key", "used-by-tunnel"), ("tunnel --port 33090", "used-by-tunnel")],
+)
+def test_the_readme_shows_what_is_said(suffix: str, command: str, page: str) -> None:
+    """Every line below a command is in the page that is compared with the real output."""
+    shown = "".join(text for _, text in blocks(ROOT / f"README{suffix}"))
+    lines = shown.split(f"$ internlm-setup {command}\n")[1].split("$ ")[0].splitlines()
+    said = text_of(DOCS / "reference" / f"{page}{suffix}").splitlines()
+    assert lines
+    assert set(lines) - {"[…]"} <= set(said)
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

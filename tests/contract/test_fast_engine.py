@@ -14,6 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from paramiko.packet import NeedRekeyException, Packetizer
 
+from internlm_setup.core.ssh.host_keys import HostKeys
+from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
 from internlm_setup.tunnel.engines._fast.session import FastSession, Unsuited
@@ -24,7 +26,7 @@ from servers.sealed import NONCE, OURS, THEIRS
 def transport() -> Iterator[Any]:
     """A client that has said nothing yet."""
     ours, theirs = socket.socketpair()
-    made = ClientTransport(ours, FastPackets, (), [])
+    made = ClientTransport(ours, FastPackets, HostKeys(HostSpec("box")), [])
     yield made
     made.packetizer.close()
     theirs.close()

@@ -32,3 +32,13 @@ def test_both_ends_of_a_connection_close_the_packets() -> None:
     """Which is how we are told of the end."""
     assert "self.packetizer.close()" in inspect.getsource(paramiko.Transport.stop_thread)
     assert "self.packetizer.close()" in inspect.getsource(paramiko.Transport.run)
+
+
+def test_compression_comes_from_a_table_of_the_transports_own() -> None:
+    """Ours stands in it, and is switched with the keys."""
+    for activate in (paramiko.Transport._activate_inbound, paramiko.Transport._activate_outbound):
+        source = inspect.getsource(activate)
+        assert "self._compression_info[" in source
+        assert source.index("bound_cipher(") < source.index("bound_compressor(")
+    assert "self.preferred_compression" in inspect.getsource(paramiko.Transport._send_kex_init)
+    assert '_filter_algorithm("compression")' in inspect.getsource(paramiko.Transport.preferred_compression.fget)

@@ -106,7 +106,7 @@ def test_in_the_background(me: Somebody) -> None:
     assert stopped.code == 0, stopped.err
     me.nothing_is_left()
     log = me.run("tunnel", "logs", str(me.port)).out
-    assert [line.split(" ", 1)[1] for line in log.splitlines() if "connected" in line] == [
+    assert [line.split(" ", 2)[2] for line in log.splitlines() if "connected" in line] == [
         "connected",
         "connected again",
     ]

@@ -83,6 +83,7 @@ def test_in_the_foreground(student: Student) -> None:
 
     shown, code = student.run(answers=("y", PASSWORD), up=up)
     assert code == 130, shown
+    assert "error" not in shown  # Ctrl-C is how it is ended
     assert shown.count("password of") == 1
     assert PASSWORD not in shown
 

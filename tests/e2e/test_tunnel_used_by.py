@@ -27,8 +27,10 @@ CASE = re.compile(
     r"(?:Exit code: |退出码：)(?P<code>\d+)\n",
     re.DOTALL,
 )
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP4o1XW0m9rQb8sN1vY0cZk2u7hTq3yFJd5RkLw6pXeG you@laptop"
 # What differs from run to run, and what the pages have there.
 CHANGING = (
+    (re.compile(r"ssh-ed25519 AAAA\S+ you@\S+"), KEY),
     (re.compile(r"SHA256:\S{43}"), "SHA256:rwNq0FhZkX2mJYqOe5dXbHnQ3bV1kqv3rJX8x3kqZpA"),
     (re.compile(r"\(\S+, pid \d+\)"), "(python3, pid 4321)"),
     (re.compile(r"(process |进程 )\d+"), r"\g<1>4321"),
@@ -49,6 +51,14 @@ until grep -qE 'something listens|已有程序监听' first; do kill -0 $first |
 kill $first
 wait $first
 exit $code
+"""
+# The line in the playground, and the page while it is held.
+PAGE = """
+"$@" 2>said & line=$!
+until grep -qE 'something listens|已有程序监听' said; do kill -0 $line || exit 99; sleep 0.05; done
+"$0" -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:6006").read().decode())' >page
+kill $line
+wait $line
 """
 
 
@@ -71,7 +81,7 @@ def said(done: Done, machine: Machine) -> Said:
     """What a run said, its home called `/home/you`, and what differs from run to run as the pages have it."""
     out, err = (text.replace(str(machine.home), "/home/you") for text in (done.out, done.err))
     for pattern, instead in CHANGING:
-        err = pattern.sub(instead, err)
+        out, err = pattern.sub(instead, out), pattern.sub(instead, err)
     return Said(out, err, done.code)
 
 
@@ -112,6 +122,12 @@ def with_key(machine: Machine) -> Path:
     folder = machine.home / ".ssh"
     folder.mkdir(mode=0o700)
     return make_key(folder / "id_ed25519")
+
+
+@BOTH
+def test_a_key_first(machine: Machine, language: str) -> None:
+    done = machine.run("ssh-key", LANG=LOCALES[language], USER="you")
+    assert said(done, machine) == promised(language, "ssh-key")
 
 
 @BOTH
@@ -177,6 +193,17 @@ def test_a_second_run_beside_the_first(machine: Machine, server: Sshd, language:
     assert said(first, machine) == promised(language, "first")
     left = machine.home / ".local" / "state" / "internlm-setup" / "tunnels"
     assert list(left.iterdir()) == []
+
+
+@BOTH
+def test_inside_the_playground(machine: Machine, language: str) -> None:
+    """The literal line works without a key, a network or a server, and nothing is left of it."""
+    prefix = [*dark(namespace.without_network(machine.root / "net")), "sh", "-c", PAGE, sys.executable]
+    done = machine.run("playground", "--", "internlm-setup", *LINE, prefix=prefix, LANG=LOCALES[language])
+    found = Done(done.code, done.out, (machine.cwd / "said").read_text(encoding="utf-8"), 0)
+    assert said(found, machine) == promised(language, "playground")
+    assert "This page came through the tunnel" in (machine.cwd / "page").read_text(encoding="utf-8")
+    assert list(machine.home.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["no-dns", "dns-dropped", "packets-dropped", "no-key", "new-host-key", "first"])

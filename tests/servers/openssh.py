@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import shutil
@@ -174,4 +175,23 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     """Make a key pair with `ssh-keygen`; returns the private file."""
     words = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)]
     subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return path
+
+
+def hardware_key(path: Path) -> Path:
+    """Write a key file of the kind that `ssh-keygen -t ed25519-sk` makes, for a device that nobody has."""
+
+    def string(data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + data
+
+    kind = string(b"sk-ssh-ed25519@openssh.com")
+    public = kind + string(bytes(range(32))) + string(b"ssh:")
+    private = bytes(8) + public + b"\1" + string(b"handle") + string(b"") + string(b"me@here")
+    private += bytes(range(1, 9))[: -len(private) % 8]
+    none = string(b"none")
+    whole = b"openssh-key-v1\0" + none + none + string(b"") + (1).to_bytes(4, "big") + string(public) + string(private)
+    body = base64.encodebytes(whole).decode()
+    path.write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{body}-----END OPENSSH PRIVATE KEY-----\n")
+    path.chmod(0o600)
+    Path(f"{path}.pub").write_text(f"sk-ssh-ed25519@openssh.com {base64.b64encode(public).decode()}\n")
     return path

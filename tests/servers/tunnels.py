@@ -63,6 +63,7 @@ class FakeSession:
     streams: int = 0
     probes: int = 0
     refusing: Exception | None = None
+    compresses: bool = True
 
     def __post_init__(self) -> None:
         self._accepting: queue.SimpleQueue[tuple[Endpoint, Channel] | None] = queue.SimpleQueue()
@@ -95,6 +96,13 @@ class FakeSession:
 
     def run(self, command: str, most_bytes: int, timeout_s: float) -> bytes | None:
         return self.said
+
+    def compress(self, on: bool) -> bool:
+        return on and self.compresses
+
+    @property
+    def recent(self) -> bytes:
+        return b""
 
     @property
     def silent_s(self) -> float:

@@ -40,6 +40,8 @@ class TerminalAsker:
     def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
         """See `Asker.answers`; the server's own words are shown as they can be printed."""
         del login
+        if not prompts:  # it only says what to do, such as touching a key
+            self._output.talk(Text(en=printable(title), zh=printable(title)))
         given: list[str] = []
         for prompt in prompts:
             words = printable(f"{title}\n{prompt.words}".strip() + " ")

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import typer
+
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
@@ -58,6 +60,17 @@ def raising() -> Iterator[None]:
     """
     with _handled_by(_raise):
         yield
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Run what a person ends by Ctrl-C: that is no error, though the exit code tells it as everywhere."""
+    try:
+        yield
+    except Interrupted as stop:
+        if stop.number != signal.SIGINT:
+            raise
+        raise typer.Exit(stop.exit_code) from None
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A stand-in on loopback for every mirror site of the catalogue, and site files that lead there."""
+"""Stand-ins on loopback for every mirror site of the catalogue and for the dev machine, and files that lead there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from internlm_setup.mirrors.model import Serving
     from internlm_setup.playground.mirror import Mirrors
+    from internlm_setup.playground.ssh import DevMachine
+
+SSH_PORT = 33090  # the tutorial's, where it is free
 
 
 @contextmanager
@@ -43,3 +46,42 @@ def _moved(serving: Serving, origin: str) -> dict[str, object]:
     if serving.channels:
         moved["channels"] = {name: origin + urlsplit(url).path for name, url in serving.channels.items()}
     return moved
+
+
+def dev_host() -> str:
+    """Return the name that the dev machine stands in for."""
+    from internlm_setup.tunnel.profiles import load_profiles
+    from internlm_setup.tunnel.service import SHIPPED
+
+    return load_profiles([SHIPPED]).want().host
+
+
+@contextmanager
+def dev_machine(home: Path) -> Iterator[DevMachine]:
+    """Run a dev machine until the block ends.
+
+    It lets in whoever has the key to a `.pub` in `home`'s `.ssh`.
+
+    Args:
+        home: Its `.ssh` gets what leads `ssh.intern-ai.org.cn` there and makes its key known; the real `ssh`, which
+            looks for its files elsewhere, is given them by `-F`.
+    """
+    from internlm_setup.playground.ssh import DevMachine
+    from internlm_setup.ssh_key.service import FILES
+
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
+    with DevMachine([folder], SSH_PORT) as machine:
+        known, *keys = (folder / file for file in ("known_hosts", *FILES.values()))
+        known.write_text(machine.known_line, encoding="utf-8")
+        own = ["HostName 127.0.0.1", "User root", f'UserKnownHostsFile "{known}"']
+        lines = [f"Host {dev_host()}", *own, *(f'IdentityFile "{key}"' for key in keys)]
+        (folder / "config").write_text("\n    ".join(lines) + "\n", encoding="utf-8")
+        yield machine
+
+
+def give_key(home: Path) -> None:
+    """Make a key for a home that is thrown away, so that its first command can log in to the dev machine."""
+    from internlm_setup.ssh_key import service
+
+    service.create(service.key_folder(home) / service.FILES["ed25519"], "ed25519", "you@playground")

@@ -8,6 +8,7 @@ import webbrowser
 from typing import TYPE_CHECKING, Any, Literal
 
 from internlm_setup.cli.session import Session
+from internlm_setup.cli.signals import ended_by_ctrl_c
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 
@@ -80,10 +81,11 @@ def _hold_here(session: Session, plan: Plan, world: World) -> None:
     asker = TerminalAsker(session.output, view.aside)
     tunnel = service.tunnel(plan, asker, world, hear)
     view.status = tunnel.status
-    try:
-        service.hold(tunnel, plan, world, attended=session.output.can_ask())
-    finally:
-        view.close()
+    with ended_by_ctrl_c():
+        try:
+            service.hold(tunnel, plan, world, attended=session.output.can_ask())
+        finally:
+            view.close()
 
 
 def open_browser(url: str) -> None:

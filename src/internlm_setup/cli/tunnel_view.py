@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SAY_AGAIN_S = 30.0
 _FRAMES_PER_S = 2
 _CTRL_C = Text(en="Ctrl-C ends it", zh="按 Ctrl-C 结束")
+_BROWSER = Text(en="IN A BROWSER", zh="浏览器")
 
 
 class TunnelView:
@@ -115,10 +116,13 @@ class _Figures:
 
         from internlm_setup.cli.tunnel_table import COLUMNS, row_of
 
-        language = self._output.language
+        language, status = self._output.language, self._status()
         table = Table.grid(padding=(0, 2))
-        for column, cell in zip(COLUMNS, row_of(self._status(), self._rates, language), strict=True):
+        for column, cell in zip(COLUMNS, row_of(status, self._rates, language), strict=True):
             table.add_row(Line(column.of(language), "dim"), Line(cell))
+        port = next(iter(status.ports), None)
+        if status.listening and any(each.startswith(f"-L {port}:") for each in status.forwards):
+            table.add_row(Line(_BROWSER.of(language), "dim"), Line(f"http://127.0.0.1:{port}"))
         table.add_row(Line(_CTRL_C.of(language), "dim"))
         return table
 

@@ -84,10 +84,10 @@ class LogFile(RotatingFileHandler):
 
 
 class _OneHandlerLogger(logging.Logger):
-    """A library's logger that takes no handler but ours, whenever the library is imported."""
+    """A library's logger that takes no handler but ours, whenever the library is imported, or one that is silent."""
 
     def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802
-        if isinstance(hdlr, LogFile):
+        if isinstance(hdlr, (LogFile, logging.NullHandler)):
             super().addHandler(hdlr)
 
 
@@ -113,6 +113,7 @@ def quiet_vendors(handler: LogFile) -> None:
         logger.__class__ = _OneHandlerLogger
         logger.propagate = False
         logger.addHandler(handler)
+        logger.addHandler(logging.NullHandler())  # threads may go on when the log is closed
 
 
 def close_log(handler: LogFile) -> None:

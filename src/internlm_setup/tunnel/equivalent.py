@@ -8,7 +8,7 @@ from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel.forwards import OPTIONS, written
 from internlm_setup.tunnel.model import SessionSpec
 
-_TRIED_ANYWAY = {"id_rsa", "id_ecdsa", "id_ed25519"}
+_TRIED_ANYWAY = {"id_rsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"}
 
 
 def equivalent(spec: SessionSpec) -> tuple[str, ...]:

@@ -71,8 +71,14 @@ class UnknownProfile(NotFoundError):
     known: str
 
     code = "tunnel.unknown-profile"
-    text = Text(en="there is no profile `{name}`; there are {known}", zh="没有名为 `{name}` 的配置；已有 {known}")
-    hint = Text(en="`internlm-setup tunnel list` shows them", zh="用 `internlm-setup tunnel list` 查看")
+    text = Text(
+        en="`{name}` is no command of `tunnel`, and no profile either; profiles: {known}",
+        zh="`{name}` 既不是 `tunnel` 的命令，也不是配置；已有的配置：{known}",
+    )
+    hint = Text(
+        en="`internlm-setup tunnel --help` shows the commands, `internlm-setup tunnel list` the profiles",
+        zh="用 `internlm-setup tunnel --help` 查看命令，用 `internlm-setup tunnel list` 查看配置",
+    )
 
 
 @dataclass(eq=False)
@@ -212,3 +218,37 @@ class CannotListenThere(DeniedError):
         zh="请换用服务器的其他端口，例如 `-R 16006:127.0.0.1:6006`；`-R 0:127.0.0.1:6006` 由服务器选择；"
         "是否允许取决于其 sshd 的 AllowTcpForwarding 与 GatewayPorts",
     )
+
+
+NOT_THERE = Text(en="there is no `ssh` here", zh="这里没有 `ssh`")
+NO_CONTROL = Text(en="that of Windows cannot share a connection", zh="Windows 的 `ssh` 无法共享连接")
+
+
+@dataclass(eq=False)
+class NoOpenSsh(NotFoundError):
+    """Only the system's `ssh` could connect, and it is missing or cannot share a connection."""
+
+    host: str
+    reason: Text
+
+    code = "tunnel.no-openssh"
+    text = Text(
+        en="only the system's `ssh` could log in to {host}, and {reason}",
+        zh="只有系统的 `ssh` 能登录 {host}，但{reason}",
+    )
+    hint = Text(
+        en="install OpenSSH's client; or let an agent hold the key, which needs none: `ssh-add`",
+        zh="请安装 OpenSSH 客户端；或把密钥交给 ssh-agent，这样就不需要它：`ssh-add`",
+    )
+
+
+@dataclass(eq=False)
+class OpenSshFailed(UnavailableError):
+    """The system's `ssh` did not connect, for a reason that is in its own words only."""
+
+    host: str
+    words: str
+
+    code = "tunnel.openssh-failed"
+    text = Text(en="`ssh` does not reach {host}: {words}", zh="`ssh` 无法连接 {host}：{words}")
+    hint = Text(en="`ssh -v {host}` shows more", zh="用 `ssh -v {host}` 查看详情")

@@ -78,7 +78,7 @@ class NoTunnel(NotFoundError):
     which: Text
 
     code = "tunnel.none"
-    text = Text(en="no tunnel is held{which}", zh="没有隧道{which}")
+    text = Text(en="no tunnel is held{which}", zh="没有{which}隧道")
     hint = Text(
         en="`internlm-setup tunnel --port 33090 --detach` holds one in the background",
         zh="用 `internlm-setup tunnel --port 33090 --detach` 在后台保持一条隧道",

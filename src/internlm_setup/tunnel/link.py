@@ -7,9 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from internlm_setup.core.text import Text
+from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel.compression import Compression, ratio_of
 from internlm_setup.tunnel.model import Channel, Endpoint, Session, SessionSpec
 from internlm_setup.tunnel.pump import Carrying
 
+_ON = Text(
+    en="compressing from now on: the line is slow, and what comes through shrinks",
+    zh="开始压缩：线路较慢，且传输的数据可以压缩",
+)
+_OFF = Text(en="compressing no longer: it does not help here", zh="停止压缩：在此处没有帮助")
 _AFTER_WAKING_S = 1.0  # how long a session may take to answer when we have slept
 
 
@@ -23,14 +31,19 @@ class Link:
         rtt_s: How long the last sign of life took to come; None before the first.
     """
 
-    def __init__(self, session: Session, spec: SessionSpec, taken: Callable[[Endpoint, Channel], None]) -> None:
-        """Take a session; `taken` gets the streams that somebody opens at the server."""
+    def __init__(
+        self, session: Session, spec: SessionSpec, taken: Callable[[Endpoint, Channel], None], tell: ev.Listener
+    ) -> None:
+        """Take a session; `taken` gets the streams that somebody opens at the server, `tell` what there is to say."""
         self.session, self.since_s = session, time.monotonic()
         self.carrier = session if isinstance(session, Carrying) else None
         self.rtt_s: float | None = None
         self._keepalive_s, self._dead_s = spec.keepalive_s, spec.dead_s
         self._doubtful_s = (spec.keepalive_s + spec.dead_s) / 2
-        self._taken = taken
+        self._taken, self._tell = taken, tell
+        self._compression: Compression | None = None
+        if spec.compression == "auto":
+            self._compression = Compression(self.since_s, session.traffic)
         self._poked = threading.Event()
         self._woke_s: float | None = None
 
@@ -94,11 +107,26 @@ class Link:
     def _probe(self, answered: Callable[[], None]) -> None:
         while self.session.alive:
             wait_s = self._keepalive_s - self.session.silent_s
-            if wait_s > 0 and not self._poked.wait(wait_s):
+            if wait_s > 0 and not self._poked.wait(min(wait_s, self._look())):
                 continue
             self._poked.clear()
             if self.session.alive:
                 self._ask(answered)
+
+    def _look(self) -> float:
+        """Have it compressed, or no longer, where that has become better; return the seconds until the next look."""
+        decision, session = self._compression, self.session
+        if decision is None:
+            return self._keepalive_s
+        on = decision.look(time.monotonic(), session.traffic, lambda: ratio_of(session.recent))
+        if on != decision.on:
+            is_on = session.compress(on)
+            decision.switched(time.monotonic(), session.traffic, on=is_on)
+            if is_on == on and session.alive:
+                self._tell(ev.Noted(_ON if on else _OFF))
+            else:
+                self._compression = None  # the server does not
+        return decision.pause_s
 
     def _ask(self, answered: Callable[[], None]) -> None:
         try:

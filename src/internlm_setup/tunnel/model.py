@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.model import HostSpec
 
 Kind = Literal["local", "remote", "dynamic"]
+Compress = Literal["auto", "on", "off"]
 State = Literal["connecting", "auth", "up", "degraded", "reconnecting", "failed", "stopped"]
 
 
@@ -56,7 +57,7 @@ class SessionSpec:
     dead_s: float = 8.0
     hold_s: float = 30.0
     accept_new: bool = False
-    compression: Literal["auto", "on", "off"] = "auto"
+    compression: Compress = "auto"
 
 
 class Channel(Protocol):
@@ -93,12 +94,13 @@ Opener = Callable[[Endpoint, Endpoint], Channel]
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What went through a session so far."""
+    """What went through a session so far; `saved_bytes` did not have to, because it was compressed."""
 
     received_bytes: int = 0
     sent_bytes: int = 0
+    saved_bytes: int = 0
     open_channels: int = 0
-    opened_channels: int = field(default=0)
+    opened_channels: int = 0
 
 
 class Session(Protocol):
@@ -127,6 +129,19 @@ class Session(Protocol):
 
     def run(self, command: str, most_bytes: int, timeout_s: float) -> bytes | None:
         """Run a small command there and return what it printed; None where the server refuses or is late."""
+        ...
+
+    def compress(self, on: bool) -> bool:
+        """Have what goes through compressed, or no longer; streams go on. Waits until it is so.
+
+        Returns:
+            Whether it is compressed now, which may not be what was wished.
+        """
+        ...
+
+    @property
+    def recent(self) -> bytes:
+        """Something large that went through lately, to try how small it becomes; nothing where that is not known."""
         ...
 
     @property

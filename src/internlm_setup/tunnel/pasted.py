@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import forwards
 from internlm_setup.tunnel.errors import BadPasted
-from internlm_setup.tunnel.model import Forward, Kind
+from internlm_setup.tunnel.model import Compress, Forward, Kind
 from internlm_setup.tunnel.profiles import Profile
 
 _FLAGS = "46AaCfGgKkMNnqsTtVvXxYy"
@@ -27,6 +27,7 @@ _LONG = {  # what `-o` calls the letters
     "remoteforward": "R",
     "dynamicforward": "D",
     "hostname": "hostname",
+    "compression": "C",
 }
 _LONG_AS_WE_DO = {
     "serveraliveinterval",
@@ -39,6 +40,8 @@ _LONG_AS_WE_DO = {
     "sessiontype",
     "batchmode",
 }
+_COMPRESS: dict[str | None, Compress] = {None: "auto", "no": "off"}
+_VALUES = {"p", "l", "i", "J", "hostname", "C"}
 _DASHES = re.compile(r"^[‐-―−－]+")
 _CONTINUED = re.compile(r"[\\`^]\s*\n")
 _PROMPTS = {*"$#>%"}
@@ -51,9 +54,6 @@ _HOST_KEYS = Text(
     en="ignored: a new host key is shown before it is trusted, and a changed one is refused",
     zh="已忽略：新的主机密钥会先显示再信任，变化的主机密钥会被拒绝",
 )
-_COMPRESSION = Text(
-    en="not needed: compression is switched on where it helps", zh="不需要：本工具会在有益时自动启用压缩"
-)
 _BACKGROUND = Text(
     en="ignored: add `--detach` to run in the background", zh="已忽略：如需在后台运行，请加上 `--detach`"
 )
@@ -61,14 +61,12 @@ _NO_COMMAND = Text(en="ignored: a tunnel runs no command there", zh="已忽略�
 _NO_MEANING = Text(en="ignored: it means nothing to a tunnel", zh="已忽略：它对隧道没有意义")
 _SPECIAL = {
     "g": _OPEN_TO_ALL,
-    "C": _COMPRESSION,
     "f": _BACKGROUND,
     "gatewayports": _OPEN_TO_ALL,
     "stricthostkeychecking": _HOST_KEYS,
     "userknownhostsfile": _HOST_KEYS,
     "globalknownhostsfile": _HOST_KEYS,
     "checkhostip": _HOST_KEYS,
-    "compression": _COMPRESSION,
     "forkafterauthentication": _BACKGROUND,
 }
 
@@ -194,7 +192,7 @@ def _take(found: _Found, name: str, value: str, words: str) -> None:
         value = ":".join(value.split()) if name in _FORWARDS else value
     if name in _FORWARDS:
         found.forwards.append(forwards.parse(_FORWARDS[name], value))
-    elif name in {"p", "l", "i", "J", "hostname"}:
+    elif name in _VALUES:
         found.values.setdefault(name, []).append(value)
     elif name in _SPECIAL:
         found.note(words, _SPECIAL[name])
@@ -230,4 +228,5 @@ def _profile(found: _Found) -> Profile:
         identity_files=tuple(found.values.get("i", ())),
         jumps=tuple(each for jumps in found.values.get("J", ())[:1] for each in jumps.split(",")),
         forwards=tuple(found.forwards),
+        compression=_COMPRESS.get(found.one("C"), "on"),
     )

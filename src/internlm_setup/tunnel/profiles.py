@@ -14,7 +14,7 @@ from typing import Any
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import forwards
 from internlm_setup.tunnel.errors import BadForward, BadProfile, UnknownProfile
-from internlm_setup.tunnel.model import Forward
+from internlm_setup.tunnel.model import Compress, Forward
 
 FILE = "tunnels.yaml"
 _KINDS = tuple(forwards.OPTIONS)
@@ -27,6 +27,8 @@ _BELONGS: dict[str, Callable[[Any], object]] = {
     "host": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
     "user": lambda value: isinstance(value, str) and _WORD.fullmatch(value),
     "port": lambda value: isinstance(value, str) and _PORT.fullmatch(value) and int(value) < 65536,
+    "engine": lambda value: value == "openssh",
+    "compression": lambda value: isinstance(value, str) and value in {"auto", "on", "off"},
 }
 _FIELDS = {*_BELONGS, "identity_files", "jumps", *_KINDS}
 
@@ -51,6 +53,8 @@ class Profile:
         identity_files: Keys to try first.
         jumps: As in `-J`, nearest first.
         forwards: What is forwarded when the command line says nothing else.
+        compression: `auto` leaves it to `~/.ssh/config`, and then to what the line turns out to be.
+        engine: `openssh` for the system's `ssh`, whatever else could serve.
         source: The file it stands in.
     """
 
@@ -62,6 +66,8 @@ class Profile:
     identity_files: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
     forwards: tuple[Forward, ...] = ()
+    compression: Compress = "auto"
+    engine: str | None = None
     source: str = ""
 
 
@@ -116,6 +122,10 @@ def as_yaml(profile: Profile) -> str:
     for kind in _KINDS:
         if found := [forwards.written(each) for each in profile.forwards if each.kind == kind]:
             fields[kind] = found
+    if profile.engine is not None:
+        fields["engine"] = profile.engine
+    if profile.compression != "auto":
+        fields["compression"] = profile.compression
     return str(yaml.safe_dump({"profiles": [fields]}, sort_keys=False, allow_unicode=True, width=120))
 
 
@@ -164,6 +174,8 @@ def _profile(raw: Any, source: str) -> Profile:
         identity_files=tuple(_list(raw, "identity_files")),
         jumps=tuple(_list(raw, "jumps")),
         forwards=tuple(_forwards(raw)),
+        compression=raw.get("compression", "auto"),
+        engine=raw.get("engine"),
         source=source,
     )
 

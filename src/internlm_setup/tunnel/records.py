@@ -27,8 +27,8 @@ from internlm_setup.tunnel.status import Status
 
 _FOLDER = "tunnels"
 _GOODBYE_S, _LOOK_EVERY_S = 5.0, 0.05
-_ON_PORT = Text(en=" on port {port}", zh="使用端口 {port}")
-_IN_BACKGROUND = Text(en=" in the background", zh="在后台")
+_ON_PORT = Text(en=" on port {port}", zh="使用端口 {port} 的")
+_IN_BACKGROUND = Text(en=" in the background", zh="后台")
 _PATIENCE_S = 3.0
 _MOST_BYTES = 1 << 16
 _LONGEST_PATH = 100  # of a Unix socket; systems allow 104 or more

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from internlm_setup.core import registry
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.ssh import resolve
 from internlm_setup.core.ssh.ask import Asker
@@ -16,12 +15,13 @@ from internlm_setup.core.ssh.config import HostConfig, under_home
 from internlm_setup.core.ssh.connect_errors import HostKeyNew
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.text import Text
-from internlm_setup.tunnel import engines, equivalent, forwards, pasted, profiles, records
+from internlm_setup.tunnel import equivalent, forwards, pasted, profiles, records
 from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel.choosing import Chosen, Means, means
 from internlm_setup.tunnel.errors import BadForward, PortBusy
 from internlm_setup.tunnel.held import Tunnel, Wishes, option_of, server_words
 from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
-from internlm_setup.tunnel.model import Endpoint, Forward, Session, SessionSpec, State
+from internlm_setup.tunnel.model import Compress, Endpoint, Forward, SessionSpec
 from internlm_setup.tunnel.profiles import Profile
 
 ENGINE = "fast"
@@ -108,6 +108,8 @@ class Plan:
         notes: What the person should hear before.
         warnings: What may surprise them.
         made: The profile that a pasted command line makes; None where none was pasted.
+        engine: The engine that the profile names; None where it names none.
+        means: What there is to log in with.
     """
 
     spec: SessionSpec
@@ -115,6 +117,8 @@ class Plan:
     notes: tuple[Text, ...]
     warnings: tuple[Text, ...]
     made: Profile | None
+    engine: str | None
+    means: Means
 
     @property
     def begun(self) -> ev.Begun:
@@ -128,18 +132,6 @@ class Plan:
             to=_shown(forward.destination) if forward.destination is not None else "",
             host=self.spec.host.host,
         )
-
-
-class Chosen:
-    """The engine, imported when it is needed: everything that can be said before is said before."""
-
-    id = ENGINE
-
-    def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
-        """See `Engine.open`."""
-        engine = registry.plugin(engines.__name__, "ENGINE", ENGINE)
-        session: Session = engine.open(spec, ask, env, tell)
-        return session
 
 
 def plan(request: Request, world: World) -> Plan:
@@ -161,15 +153,16 @@ def plan(request: Request, world: World) -> Plan:
     )
     host, config = resolve.resolve(typed, world.here)
     if typed.port is None and profile.source == str(SHIPPED) and config.number("port") is None:
-        raise PortMissing(host.host)
+        raise PortMissing(host.alias)
     wanted, troubles = request.forwards or profile.forwards, list[Text]()
     if not wanted:
         wanted, troubles = _of_config(config)
     spec = SessionSpec(host, tuple(_opened(each, to_all=request.to_all) for each in wanted or (_USUAL,)))
     if request.hold_s is not None:
         spec = replace(spec, hold_s=request.hold_s)
-    spec = replace(spec, accept_new=request.accept_new)
-    return Plan(spec, request.wishes, tuple(notes), (*config.notes, *troubles), made)
+    spec = replace(spec, accept_new=request.accept_new, compression=_compression(profile, config))
+    found = means(host, config, world.env)
+    return Plan(spec, request.wishes, tuple(notes), (*config.notes, *troubles), made, profile.engine, found)
 
 
 def open_to_all(spec: SessionSpec) -> Iterator[Text]:
@@ -188,7 +181,8 @@ def tunnel(plan: Plan, asker: Asker, world: World, tell: ev.Listener) -> Tunnel:
         world: This machine.
         tell: Told what happens, from any thread.
     """
-    return Tunnel(plan.spec, plan.wishes, Chosen(), asker, world.env, world.paths.state, tell)
+    engine = Chosen(ENGINE, plan.means, tell, plan.engine)
+    return Tunnel(plan.spec, plan.wishes, engine, asker, world.env, world.paths.state, tell)
 
 
 def hold(tunnel: Tunnel, plan: Plan, world: World, *, attended: bool) -> None:
@@ -250,6 +244,12 @@ def _of_config(config: HostConfig) -> tuple[tuple[Forward, ...], list[Text]]:
             except BadForward as trouble:
                 troubles.append(Text(en=trouble.message("en"), zh=trouble.message("zh")))
     return tuple(found), troubles
+
+
+def _compression(profile: Profile, config: HostConfig) -> Compress:
+    if profile.compression != "auto" or config.one("compression") is None:
+        return profile.compression
+    return "on" if config.flag("compression") else "off"
 
 
 def _opened(forward: Forward, *, to_all: bool) -> Forward:

@@ -213,7 +213,7 @@ class Supervisor:
         if self.parking.over or self.link is not None:
             threading.Thread(target=session.close, daemon=True).start()
             return
-        link = Link(session, self.spec, self.remote)
+        link = Link(session, self.spec, self.remote, self._tell)
         self._links.append(link)
         first, self._was_up = not self._was_up, True
         self.reconnects += 1

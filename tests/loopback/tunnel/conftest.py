@@ -30,6 +30,13 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
+@pytest.fixture(params=[engine for name, engine in ENGINES.items() if name != "openssh"], ids=lambda engine: engine.id)
+def own_engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that speaks SSH itself."""
+    found: Engine = request.param
+    return found
+
+
 @pytest.fixture
 def session(server: Sshd, engine: Engine) -> Iterator[Session]:
     """A session that is up."""

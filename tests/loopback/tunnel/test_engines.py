@@ -86,8 +86,10 @@ def test_eight_streams_at_once(session: Session) -> None:
         assert {each.result() for each in found} == {expected_digest(size)}
 
 
-def test_the_server_ends_first_and_still_hears_us(session: Session) -> None:
+def test_the_server_ends_first_and_still_hears_us(session: Session, engine: Engine) -> None:
     """After the server's end of the stream ours goes on."""
+    if engine.id == "openssh":
+        pytest.skip("ssh ends a stream of its control socket, as that of -W, with the server's direction")
     heard: list[bytes] = []
     done = threading.Event()
 

@@ -24,9 +24,9 @@ def streams_settle(session: Session, count: int) -> bool:
     return False
 
 
-def test_more_than_the_window_allows(tmp_path: Path, engine: Engine) -> None:
+def test_more_than_the_window_allows(tmp_path: Path, own_engine: Engine) -> None:
     """The session ends before memory does."""
-    with rude_session(tmp_path, engine) as (session, server):
+    with rude_session(tmp_path, own_engine) as (session, server):
         server.answers.set()
         session.open_channel(HERE, HERE, 10)
         ours = session.traffic.opened_channels - 1
@@ -35,18 +35,18 @@ def test_more_than_the_window_allows(tmp_path: Path, engine: Engine) -> None:
         assert session.accept() is None
 
 
-def test_an_answer_that_comes_after_we_gave_up(tmp_path: Path, engine: Engine) -> None:
+def test_an_answer_that_comes_after_we_gave_up(tmp_path: Path, own_engine: Engine) -> None:
     """The stream is closed unseen, and nothing is left of it."""
-    with rude_session(tmp_path, engine) as (session, server):
+    with rude_session(tmp_path, own_engine) as (session, server):
         with pytest.raises(DestinationSilent):
             session.open_channel(HERE, HERE, 0.2)
         server.answers.set()
         assert streams_settle(session, 0)
 
 
-def test_a_stream_that_nobody_asked_for(tmp_path: Path, engine: Engine) -> None:
+def test_a_stream_that_nobody_asked_for(tmp_path: Path, own_engine: Engine) -> None:
     """What we did not ask the server to listen for is turned away, of every kind."""
-    with rude_session(tmp_path, engine) as (session, server):
+    with rude_session(tmp_path, own_engine) as (session, server):
         for kind in ("forwarded-tcpip", "session", "auth-agent@openssh.com"):
             refused = server.hears(OPEN_FAILURE)
             server.say(OPEN, kind, 7, 1 << 20, 1 << 15, "localhost", 22, "127.0.0.1", 1)
@@ -54,17 +54,17 @@ def test_a_stream_that_nobody_asked_for(tmp_path: Path, engine: Engine) -> None:
         assert session.alive
 
 
-def test_the_server_asks_for_a_sign_of_life(tmp_path: Path, engine: Engine) -> None:
+def test_the_server_asks_for_a_sign_of_life(tmp_path: Path, own_engine: Engine) -> None:
     """It gets one."""
-    with rude_session(tmp_path, engine) as (_, server):
+    with rude_session(tmp_path, own_engine) as (_, server):
         answered = server.hears(REQUEST_SUCCESS, REQUEST_FAILURE)
         server.say(GLOBAL_REQUEST, "keepalive@openssh.com", True)
         assert answered.wait(20)
 
 
-def test_messages_that_mean_nothing(tmp_path: Path, engine: Engine) -> None:
+def test_messages_that_mean_nothing(tmp_path: Path, own_engine: Engine) -> None:
     """Answers to nothing and data for no stream are passed over."""
-    with rude_session(tmp_path, engine) as (session, server):
+    with rude_session(tmp_path, own_engine) as (session, server):
         server.say(REQUEST_SUCCESS)
         server.say(REQUEST_FAILURE)
         server.say(DATA, 12345, b"?")

@@ -39,6 +39,16 @@ def test_vendors_cannot_reach_the_terminal(log: Path, name: str) -> None:
     assert "retrying" in log.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", VENDORS)
+def test_vendors_cannot_reach_the_terminal_afterwards(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thread that goes on when the log is closed says nothing."""
+    close_log(open_log(tmp_path / "x.log"))
+    logging.getLogger(f"{name}.part").warning("retrying")
+    assert capsys.readouterr().err == ""
+
+
 def test_warnings_go_to_the_log(log: Path) -> None:
     """Python's warnings do not reach the terminal."""
     with warnings.catch_warnings():

@@ -279,9 +279,7 @@ def test_wrong_pieces_come_again_one_after_the_other(tmp_path: Path) -> None:
             assembly.finish(unwanted, RUN)
         assembly.refetch(caught.value)
         assert assembly.queue == [(start, end)]
-        piece = assembly.take(0.0)
-        assert piece is not None
-        carry(assembly, piece, LARGE)
+        carry_all(assembly, LARGE)
     assert [e.sha256 for e in finish(assembly)] == [sha256(LARGE)]
 
 

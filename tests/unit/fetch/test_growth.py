@@ -49,7 +49,19 @@ def test_the_most_need_not_be_a_power() -> None:
 
 
 def test_nothing_is_decided_early() -> None:
-    """Until the first byte, and until two seconds after it, nobody knows how fast a line is."""
+    """Until the first byte, and until connections have settled, nobody knows how fast a line is."""
     growth = Growth(8, 32)
-    assert [growth.look(came, now_s) for came, now_s in [(0, 0.0), (0, 60.0), (1, 61.0), (9, 62.0)]] == [0, 0, 0, 0]
-    assert growth.look(99, 63.0) == 8
+    looks = [(0, 0.0), (0, 60.0), (1, 61.0), (9, 62.0), (99, 63.0), (150, 64.0)]
+    assert [growth.look(came, now_s) for came, now_s in looks] == [0] * 6
+    assert growth.look(200, 65.0) == 8
+
+
+def test_the_first_moments_do_not_count() -> None:
+    """Connections are fast until they lose their first packet; what more of them bring is held against what stays."""
+    growth, now_s, came = Growth(8, 32), 0.0, 1
+    growth.look(came, now_s)
+    for each in (0.5, 0.2, 0.2, 0.2):
+        now_s += LOOK_EVERY_S
+        came += int(growth.jobs * each * MB * LOOK_EVERY_S)
+        growth.look(came, now_s)
+    assert growth.jobs == 32

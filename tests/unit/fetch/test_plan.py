@@ -314,18 +314,33 @@ def test_unhashed_contents_are_never_mixed(hub: str, repo: str, pin: str, file: 
 
 
 @pytest.mark.parametrize(
-    ("size", "jobs", "expected"),
+    ("left", "jobs", "expected"),
     [
         (0, 8, 4 << 20),
         (1 << 20, 8, 4 << 20),
         (1 << 30, 8, 32 << 20),
-        (512 << 20, 8, 16 << 20),
+        (256 << 20, 8, 16 << 20),
         (512 << 20, 0, 32 << 20),
     ],
 )
-def test_piece_size(size: int, jobs: int, expected: int) -> None:
-    """About four requests a connection, none smaller than 4 or larger than 32 MiB."""
-    assert piece_bytes(size, jobs) == expected
+def test_piece_size(left: int, jobs: int, expected: int) -> None:
+    """Half a connection's share, none smaller than 4 or larger than 32 MiB while nobody knows how fast it is."""
+    assert piece_bytes(left, jobs) == expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "latency_s", "expected"),
+    [
+        (1.5 * (1 << 20), 0.2, 1.5 * (1 << 20)),  # slow: a second each
+        (1000, 0.2, 1 << 20),  # but not a flood of requests
+        (300 << 20, 0.001, 4 << 20),  # fast and near
+        (20 << 20, 0.2, 20 << 20),  # fast and far: what comes in five round trips
+        (400 << 20, 1.0, 32 << 20),
+    ],
+)
+def test_the_last_pieces(rate: float, latency_s: float, expected: float) -> None:
+    """Short, so that all end together; not so short that waiting for answers would take the time."""
+    assert piece_bytes(1, 8, rate, latency_s) == expected
 
 
 @given(

@@ -51,11 +51,20 @@ def test_words_that_a_shell_took_apart() -> None:
 def test_what_is_not_followed_is_said() -> None:
     """`-g` and the unchecked host key above all; what we do anyway is not mentioned."""
     notes = {note.words: note.reason.en for note in read_pasted([f"{CONSOLE} -f -X -o Foo=bar -vT ls -l"]).notes}
-    assert list(notes) == ["-C", "-g", "-o StrictHostKeyChecking=no", "-f", "-X", "-o Foo=bar", "ls -l"]
+    assert list(notes) == ["-g", "-o StrictHostKeyChecking=no", "-f", "-X", "-o Foo=bar", "ls -l"]
     assert "-g" in notes["-g"]
     assert "refused" in notes["-o StrictHostKeyChecking=no"]
     assert "--detach" in notes["-f"]
     assert "no command" in notes["ls -l"]
+
+
+@pytest.mark.parametrize(
+    ("words", "compression"),
+    [("-C", "on"), ("-o Compression=yes", "on"), ("-oCompression=no -C", "off"), ("-N", "auto")],
+)
+def test_compression_is_as_it_says(words: str, compression: str) -> None:
+    """`-C` is always on; without a word the line decides."""
+    assert read_pasted([f"ssh {words} box"]).profile.compression == compression
 
 
 def test_the_profile_that_it_makes() -> None:

@@ -51,10 +51,11 @@ def test_a_profile_that_is_not_there() -> None:
 def test_a_profile_is_written_as_it_is_read(tmp_path: Path) -> None:
     """What a pasted command becomes can go into the user's file."""
     forwards = (parse("local", "6006"), parse("remote", "*:0:[::1]:1"), parse("dynamic", "1080"))
-    profile = Profile("lab", SHIPPED_TITLE, "h", "me", 33090, ("~/.ssh/k",), ("a@b:1", "c"), forwards)
+    profile = Profile("lab", SHIPPED_TITLE, "h", "me", 33090, ("~/.ssh/k",), ("a@b:1", "c"), forwards, "on", "openssh")
     found = load_profiles([SHIPPED, own(tmp_path, as_yaml(profile))]).want("lab")
     assert as_yaml(found) == as_yaml(profile)
     assert found.forwards == forwards
+    assert (found.compression, found.engine) == ("on", "openssh")
 
 
 SHIPPED_TITLE = load_profiles([SHIPPED]).want().title
@@ -77,6 +78,9 @@ SHIPPED_TITLE = load_profiles([SHIPPED]).want().title
         ("profiles: [{name: a, host: b, title: x}]", "profiles[1].title: `x` does not belong"),
         ("profiles: [{name: a, host: b, local: '6006'}]", "profiles[1].local: a list expected"),
         ("profiles: [{name: a, host: b, local: ['0']}]", "profiles[1].local: `-L 0` is no forward: `0` is no port"),
+        ("profiles: [{name: a, host: b, compression: yes}]", "profiles[1].compression: `yes` does not belong"),
+        ("profiles: [{name: a, host: b, compression: [on]}]", "profiles[1].compression: `['on']` does not belong"),
+        ("profiles: [{name: a, host: b, engine: fast}]", "profiles[1].engine: `fast` does not belong"),
         ("profiles: [{name: a, host: b, hold: 3}]", "profiles[1].hold: there is no such field"),
         ("profiles: [{name: a, host: b}, {name: a, host: c}]", "a is given twice"),
         ("default: a", "default: there is no profile `a`"),

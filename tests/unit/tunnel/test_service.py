@@ -92,7 +92,7 @@ def test_a_pasted_command(world: World) -> None:
     for words in (line.split(), [line]):
         found = planned(world, *words)
         assert (found.spec.host.port, forwards_of(found)) == (37367, ["-L 7860:127.0.0.1:7860"])
-        assert len(found.notes) == 3
+        assert len(found.notes) == 2
         assert found.made is not None
     assert planned(world, line, port=5).spec.host.port == 5
     assert forwards_of(planned(world, "ssh", "box")) == ["-L 6006:127.0.0.1:6006"]
@@ -112,3 +112,13 @@ def test_what_is_said_first(world: World) -> None:
         "127.0.0.1:1080 here is a SOCKS proxy that leads wherever box can reach",
     ]
     assert begun.command.startswith("ssh -N ")
+
+
+def test_compression(world: World) -> None:
+    """A pasted `-C`, then `~/.ssh/config`, then what the line turns out to be."""
+    assert planned(world, "ssh -C me@box").spec.compression == "on"
+    assert planned(world, host="box").spec.compression == "auto"
+    config(world, "Host box\n Compression yes\nHost other\n Compression no\n")
+    assert planned(world, host="box").spec.compression == "on"
+    assert planned(world, host="other").spec.compression == "off"
+    assert planned(world, "ssh -C other").spec.compression == "on"

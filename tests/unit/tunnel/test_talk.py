@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from rich.console import Console
 
 from internlm_setup.cli.output import Output
 from internlm_setup.cli.tunnel_table import COLUMNS, Rates, row_of
 from internlm_setup.cli.tunnel_talk import lines_of
-from internlm_setup.cli.tunnel_view import TunnelView
+from internlm_setup.cli.tunnel_view import TunnelView, _Figures
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.model import State
@@ -67,6 +68,27 @@ def test_the_stream_has_every_event() -> None:
     for _ in range(2):
         view.hear(ev.Retrying(REASON, 1.5))
     assert out.getvalue() == '{"event": "retrying", "reason": "refused", "wait_s": 1.5}\n' * 2
+
+
+@pytest.mark.parametrize(
+    ("ports", "forwards", "listening", "browsed"),
+    [
+        ((8080,), ("-L 8080:127.0.0.1:6006",), (6006,), "http://127.0.0.1:8080"),
+        ((8080,), ("-L 8080:127.0.0.1:6006",), (), ""),
+        ((1080,), ("-D 1080",), (6006,), ""),
+        ((), (), (6006,), ""),
+    ],
+    ids=["a page", "nothing listens", "no page", "at the end"],
+)
+def test_the_address_for_a_browser(
+    ports: tuple[int, ...], forwards: tuple[str, ...], listening: tuple[int, ...], browsed: str
+) -> None:
+    """It is shown where there is something to see."""
+    status = Status(1, 0.0, "root@box", "up", ports=ports, forwards=forwards, listening=listening)
+    out = io.StringIO()
+    Console(file=out, width=80).print(_Figures(lambda: status, Output(language="en", env={}))())
+    shown = [line for line in out.getvalue().splitlines() if "http:" in line]
+    assert "".join(shown).removeprefix("IN A BROWSER").strip() == browsed
 
 
 def test_every_event_is_described() -> None:

@@ -6,15 +6,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 import typer
 
 from internlm_setup.cli.help import add_command
-from internlm_setup.cli.place import Place, opened, run
+from internlm_setup.cli.place import opened, run
 from internlm_setup.cli.session import Session
+from internlm_setup.cli.tour_tunnel import key_and_tunnel
+from internlm_setup.cli.walk import Walk
 from internlm_setup.core.child import running
 from internlm_setup.core.text import Text, human_size
 
@@ -41,11 +41,12 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     says = Text(
         en="See everything work on this machine alone, in under a minute\n\n"
-        "Repairs a conda configuration that the tutorial broke, fetches a small stand-in model from stand-in hubs, "
-        "kills a download and resumes it, corrupts a byte and finds it. Needs no internet and leaves nothing behind.",
+        "Repairs a conda configuration that the tutorial broke, holds a tunnel through a cut, fetches a small "
+        "stand-in model from stand-in hubs, kills a download and resumes it, corrupts a byte and finds it. Needs no "
+        "internet and leaves nothing behind.",
         zh="一分钟内在本机上看完整个工具的演示\n\n"
-        "修复教程中写错的 conda 配置，从替身平台下载一个小型替身模型，中途强行终止再继续，改坏一个字节再把它找出来。"
-        "不需要互联网，不留下任何痕迹。",
+        "修复教程中写错的 conda 配置，让隧道挺过一次断线，从替身平台下载一个小型替身模型，中途强行终止再继续，"
+        "改坏一个字节再把它找出来。不需要互联网，不留下任何痕迹。",
     )
     add_command(app, tour, says=says, examples=["internlm-setup tour", "internlm-setup tour --lang zh"])
 
@@ -53,10 +54,10 @@ def register(app: typer.Typer) -> None:
 def tour(ctx: typer.Context) -> None:
     """Walk through every step; exit 1 when one does not end as it should."""
     session = Session.of(ctx)
-    with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env) as place:
-        walk = _Walk(session, place, Path(folder).resolve())
+    with tempfile.TemporaryDirectory(prefix="internlm-tour-") as folder, opened(session.env, session.language) as place:
+        walk = Walk(session, place, Path(folder).resolve())
         walk.say(_HELLO)
-        steps = (_mirrors, _names, _hubs, _again, _killed, _corrupted)
+        steps = (_mirrors, key_and_tunnel, _names, _hubs, _again, _killed, _corrupted)
         for number, step in enumerate(steps, 1):
             walk.number = number
             step(walk)
@@ -67,52 +68,7 @@ def tour(ctx: typer.Context) -> None:
     walk.say(_GOODBYE)
 
 
-@dataclass
-class _Walk:
-    """Where the tour is: says things, runs commands, notes what did not go as it should."""
-
-    session: Session
-    place: Place
-    folder: Path
-    number: int = 0
-    done: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def say(self, words: Text | str) -> None:
-        self.session.output.talk(words)
-
-    def title(self, words: Text) -> None:
-        line = f"\n{self.number}. {words.of(self.session.language)}"
-        self.session.output.talk(self.session.output.paint("warning", line))
-
-    def command(self, *words: str, expect: int | None = 0) -> None:
-        """Show a command, run it as a person would, and check how it ended, where `expect` says how."""
-        shown = "internlm-setup " + " ".join(words)
-        self.session.output.talk(self.session.output.paint("dim", f"$ {shown}"))
-        code = run(self.line(*words), self.place.env, cwd=self.folder, stdout=self.stdout)
-        self.expect(shown, expect is None or code == expect, f"exit {code}, not {expect}")
-
-    @property
-    def stdout(self) -> TextIO | None:
-        """Where a command's stdout goes: our stderr with `--json`, whose stdout is the envelope's alone."""
-        return None if self.session.output.form == "human" else sys.stderr
-
-    def line(self, *words: str) -> list[str]:
-        """Return the installed command."""
-        program = shutil.which("internlm-setup", path=self.place.env["PATH"])
-        start = [program] if program else [sys.executable, "-m", "internlm_setup"]
-        quiet = ["--quiet"] if self.session.common.quiet else []
-        return [*start, "--lang", self.session.language, *quiet, *words]
-
-    def expect(self, what: str, good: bool, found: str) -> None:
-        """Note a step, and a problem when it did not go as it should."""
-        self.done.append(what)
-        if not good:
-            self.problems.append(f"{what}: {found}")
-            self.session.output.warn(f"{what}: {found}")
-
-
-def _mirrors(walk: _Walk) -> None:
+def _mirrors(walk: Walk) -> None:
     walk.title(Text(en="Mirrors: the .condarc that the tutorial teaches, found broken, repaired, and put back",
                     zh="镜像：教程所教的 .condarc，查出错误、修复、再原样恢复"))  # fmt: skip
     condarc = walk.place.home / ".condarc"
@@ -123,7 +79,7 @@ def _mirrors(walk: _Walk) -> None:
     walk.expect("the two lines are indented", condarc.read_text(encoding="utf-8") == repaired, "they are not")
     if shutil.which("conda", path=walk.place.env["PATH"]):
         line = ["conda", "config", "--show", "custom_channels"]
-        walk.session.output.talk(walk.session.output.paint("dim", "$ " + " ".join(line)))
+        walk.show(" ".join(line))
         said = _said(line, walk)
         walk.say(said.rstrip())
         walk.expect("conda takes conda-forge from the mirror", f"conda-forge: {TUNA}/cloud" in said, said)
@@ -132,20 +88,20 @@ def _mirrors(walk: _Walk) -> None:
     condarc.unlink()
 
 
-def _said(line: list[str], walk: _Walk) -> str:
+def _said(line: list[str], walk: Walk) -> str:
     """Return what a program prints in the playground."""
     program = shutil.which(line[0], path=walk.place.env["PATH"]) or line[0]
     with running([program, *line[1:]], walk.place.env, walk.folder) as child:
         return str(child.communicate()[0], "utf-8", "replace")
 
 
-def _names(walk: _Walk) -> None:
+def _names(walk: Walk) -> None:
     walk.title(Text(en="Names: the catalogue knows the models, and how each hub spells them",
                     zh="名称：目录认识这些模型，以及各平台的写法"))  # fmt: skip
     walk.command("models", "show", MODEL)
 
 
-def _hubs(walk: _Walk) -> None:
+def _hubs(walk: Walk) -> None:
     walk.title(Text(en="One command, three hubs; every file verified", zh="一条命令，三个平台；每个文件都校验"))
     for hub in ("modelscope", "huggingface", "openxlab"):
         walk.command("fetch", MODEL, "--source", hub, "--to", f"from-{hub}")
@@ -153,18 +109,18 @@ def _hubs(walk: _Walk) -> None:
     walk.expect("the hubs gave the same bytes", len(same) == 1, "they differ")
 
 
-def _again(walk: _Walk) -> None:
+def _again(walk: Walk) -> None:
     walk.title(Text(en="Again: nothing to do", zh="再来一次：无事可做"))
     walk.command("fetch", MODEL, "--source", "modelscope", "--to", "from-modelscope")
 
 
-def _killed(walk: _Walk) -> None:
+def _killed(walk: Walk) -> None:
     walk.title(Text(en="Killed half way, then the same command again", zh="中途强行终止，再运行同一条命令"))
     server = walk.place.server
     before = server.log.sent_bytes
     server.faults.throttle(total_bytes_per_s=SLOW_BYTES_PER_S)
     words = ("fetch", MODEL, "--source", "modelscope", "--to", "killed")
-    walk.session.output.talk(walk.session.output.paint("dim", "$ internlm-setup " + " ".join(words)))
+    walk.show("internlm-setup " + " ".join(words))
     child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder, stdout=walk.stdout)  # noqa: S603
     try:
         server.log.wait_for_bytes(before + (12 << 20), timeout_s=PATIENCE_S)
@@ -182,7 +138,7 @@ def _killed(walk: _Walk) -> None:
     walk.expect("the second run went on where the first was", sent < size * 1.4, f"{sent} bytes for {size}")
 
 
-def _corrupted(walk: _Walk) -> None:
+def _corrupted(walk: Walk) -> None:
     walk.title(Text(en="One corrupted byte, found and repaired", zh="一个坏字节：找出并修复"))
     weights = walk.folder / "killed" / "pytorch_model-00003-of-00008.bin"
     data = bytearray(weights.read_bytes())
@@ -193,12 +149,12 @@ def _corrupted(walk: _Walk) -> None:
     walk.command("verify", "killed")
     if shutil.which("sha256sum"):
         line = ["sha256sum", "-c", "--quiet", ".internlm-setup/SHA256SUMS"]
-        walk.session.output.talk(walk.session.output.paint("dim", "$ cd killed; " + " ".join(line)))
+        walk.show("cd killed; " + " ".join(line))
         code = run(line, walk.place.env, cwd=walk.folder / "killed", stdout=walk.stdout)
         walk.expect("sha256sum agrees", code == 0, f"exit {code}")
 
 
-def _show_cursor(walk: _Walk) -> None:
+def _show_cursor(walk: Walk) -> None:
     """A killed progress display could not give the cursor back."""
     if walk.session.output.is_live():
         sys.stderr.write("\x1b[?25h\n")
@@ -206,8 +162,8 @@ def _show_cursor(walk: _Walk) -> None:
 
 
 _HELLO = Text(
-    en="This tour needs no internet: hubs and model are small stand-ins on this machine, HOME is a throw-away.",
-    zh="本演示不需要互联网：平台和模型都是本机上的小型替身，HOME 是临时的。",
+    en="This tour needs no internet: hubs, model and dev machine are small stand-ins here, HOME is a throw-away.",
+    zh="本演示不需要互联网：平台、模型和开发机都是本机上的小型替身，HOME 是临时的。",
 )
 _KILLED = Text(
     en="killed. {whole} weight files are complete and verified; the rest waits in killed/.internlm-setup/, "

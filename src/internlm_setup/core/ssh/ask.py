@@ -52,7 +52,10 @@ class Asker(Protocol):
         ...
 
     def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
-        """Return one answer to each of the server's questions; `title` is the server's, and may be empty."""
+        """Return one answer to each of the server's questions; `title` is the server's, and may be empty.
+
+        Without questions the title alone is to be shown: it says what to do, such as to touch a key.
+        """
         ...
 
     def passphrase(self, path: Path) -> str | None:
@@ -113,7 +116,9 @@ class Remembering:
         return self._once(login, lambda: self._asker.password(login))
 
     def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
-        """See `Asker.answers`."""
+        """See `Asker.answers`; what asks nothing is passed on each time."""
+        if not prompts:
+            return self._asker.answers(login, title, prompts)
         return self._once((login, title, *prompts), lambda: self._asker.answers(login, title, prompts))
 
     def passphrase(self, path: Path) -> str | None:

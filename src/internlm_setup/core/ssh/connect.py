@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import paramiko
@@ -28,7 +30,7 @@ from internlm_setup.core.ssh.connect_errors import (
     ProxyCommandFailed,
     ServerSilent,
 )
-from internlm_setup.core.ssh.host_keys import HostKeys
+from internlm_setup.core.ssh.host_keys import HostKeys, Shown
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.proxy import Proxy
 from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
@@ -69,6 +71,7 @@ class Manner:
         ask: Whom to ask for passwords and about new host keys.
         env: The environment: where the agent is, and what a ProxyCommand sees.
         accept_new: Whether a host key that was never seen is taken unasked.
+        compress: Whether what goes to and from the last server is compressed.
         packetizer: What reads and writes packets.
         onwards: How a jump host connects to the next one; what it returns is used as a socket.
         patience: When to give up.
@@ -78,6 +81,7 @@ class Manner:
     ask: Asker
     env: Mapping[str, str]
     accept_new: bool = False
+    compress: bool = False
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
     patience: Patience = Patience()
@@ -102,11 +106,11 @@ def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport
         CannotRead: A file of known hosts is there and cannot be read.
         CannotWrite: A new host key was accepted and cannot be written down.
     """
-    first, *others = (*spec.jumps, spec)
-    transport = _connect_one(first, manner, _Way(sock, [sock.close] if sock is not None else []))
-    for before, hop in zip((first, *others), others, strict=False):
-        transport = _connect_one(hop, manner, _onwards(transport, before, hop, manner))
-    return transport
+    way = _Way(sock, [sock.close] if sock is not None else [])
+    plain = replace(manner, compress=False)
+    for jump, to in pairwise((*spec.jumps, spec)):
+        way = _onwards(_connect_one(jump, plain, way), jump, to, manner)
+    return _connect_one(spec, manner, way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,12 @@ def _connect_one(spec: HostSpec, manner: Manner, way: _Way) -> ClientTransport:
         known = HostKeys(spec)
         if way.sock is None:
             way = _start(spec, manner)
-        transport = ClientTransport(way.sock, manner.packetizer, known.types, way.endings)
+        transport = ClientTransport(way.sock, manner.packetizer, known, way.endings)
+        transport.compress(manner.compress)
         _shake_hands(transport, spec, manner.patience, way.proxy)
         key = transport.get_remote_server_key()
-        known.check(key.get_name(), key.asbytes(), manner.ask, accept_new=manner.accept_new)
+        shown = Shown(key.get_name(), key.asbytes(), transport.certificate)
+        known.check(shown, manner.ask, time.time(), accept_new=manner.accept_new)
         manner.proved(spec)
         transport.auth_timeout = manner.patience.login_s
         authenticate(transport, spec, manner.ask, manner.env)

@@ -181,6 +181,24 @@ class HostKeyRevoked(DeniedError):
 
 
 @dataclass(eq=False)
+class HostCertificateRefused(DeniedError):
+    """A server is known by its certificate only, and that does not hold. Nothing was sent to it."""
+
+    code = "core.host-certificate-refused"
+    text = Text(
+        en="{host} port {port} shows a certificate that does not hold: {reason}; nothing was sent",
+        zh="{host} 端口 {port} 出示的证书无效：{reason}；未发送任何内容",
+    )
+    hint = Text(
+        en="whoever runs the server renews it; the line with `@cert-authority` in `known_hosts` says who may sign it",
+        zh="请服务器管理员更新证书；`known_hosts` 中的 `@cert-authority` 行决定谁可以签发",
+    )
+    host: str
+    port: int
+    reason: Text
+
+
+@dataclass(eq=False)
 class ProxyCommandFailed(UnavailableError):
     """The program that was to make the connection ended before there was one. `words` is the last it said."""
 

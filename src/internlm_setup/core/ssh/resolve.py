@@ -20,7 +20,7 @@ from internlm_setup.core.ssh.connect_errors import BadJump, JumpsInCircles
 from internlm_setup.core.ssh.model import HostSpec
 
 _MOST_JUMPS = 8
-_DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+_DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@]+(?:@[^@]+)*)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^@:\[\]]+))(?::(?P<port>\d+))?/?"
 )

@@ -1,8 +1,8 @@
 """paramiko's transport as we want it: fast ciphers first, the server's words kept, every wait with an end.
 
-It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_really_parse_kex_init`,
-`_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`, `_parse_service_accept` and
-`_parse_userauth_failure`.
+It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_compression_info`,
+`_really_parse_kex_init`, `_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`,
+`_parse_service_accept` and `_parse_userauth_failure`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import paramiko
 from paramiko.auth_handler import AuthHandler
 from paramiko.packet import Packetizer
 
+from internlm_setup.core.ssh import shrink
 from internlm_setup.core.ssh.ask import Prompt
+from internlm_setup.core.ssh.host_certificates import SUFFIX
 
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
 _POLL_S = 0.1
 _SERVICE = "ssh-userauth"
+_KINDS = shrink.Smaller, shrink.Larger
+_NEW_KEYS_S = 300.0  # a line with a long queue takes its time, and paramiko would fail whoever sends meanwhile
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its lines would reach stderr without any
 
@@ -48,6 +53,16 @@ class Packets(Packetizer):  # type: ignore[misc]  # paramiko has no types
         line = super().readline(timeout)
         self.greeting.append(line)
         return str(line)
+
+    def set_inbound_cipher(self, *args: Any, **kwargs: Any) -> None:
+        """Take the keys of what comes; whether it is compressed goes with them."""
+        self.set_inbound_compressor(None)
+        super().set_inbound_cipher(*args, **kwargs)
+
+    def set_outbound_cipher(self, *args: Any, **kwargs: Any) -> None:
+        """Take the keys of what we send; whether it is compressed goes with them."""
+        self.set_outbound_compressor(None)
+        super().set_outbound_cipher(*args, **kwargs)
 
     def close(self) -> None:
         """Let go of the connection, which may be gone already."""
@@ -96,6 +111,20 @@ class Login(AuthHandler):  # type: ignore[misc]
         super()._parse_userauth_failure(m)
 
 
+class Expected(Protocol):
+    """What is known of a server's keys before it shows one."""
+
+    @property
+    def types(self) -> Iterable[str]:
+        """The types of those that can be compared, to be asked for first."""
+        ...
+
+    @property
+    def certified(self) -> bool:
+        """Whether it may show a certificate."""
+        ...
+
+
 class ClientTransport(paramiko.Transport):  # type: ignore[misc]
     """One connection to a server.
 
@@ -114,22 +143,34 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
     )
 
     def __init__(
-        self, sock: Any, packetizer: type[Packets], known_types: Iterable[str], endings: Sequence[Callable[[], object]]
+        self, sock: Any, packetizer: type[Packets], known: Expected, endings: Sequence[Callable[[], object]]
     ) -> None:
+        self._certified = known.certified
         super().__init__(sock, packetizer_class=packetizer)
         self.theirs: dict[str, list[str]] = {}
         self.farewell = ""
         self.login = Login(self)
+        self.clear_to_send_timeout = _NEW_KEYS_S
+        self._saved = shrink.Saved(), shrink.Saved()
+        smaller, larger = (partial(kind, saved) for kind, saved in zip(_KINDS, self._saved, strict=True))
+        self._compression_info = {shrink.NAME: (smaller, larger), "none": (None, None)}
         self._endings = deque(endings)
         self._over = False
         ours = self.preferred_keys
-        known = [name for known in known_types for name in _SIGNATURES.get(known, (known,)) if name in ours]
-        self._preferred_keys = tuple(dict.fromkeys((*known, *ours)))
+        first = [name for type_ in known.types for name in _SIGNATURES.get(type_, (type_,)) if name in ours]
+        self._preferred_keys = tuple(dict.fromkeys((*first, *ours)))
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """Host keys to ask for; no certificates, which nothing here checks."""
-        return tuple(self._filter_algorithm("keys"))
+        """Host keys to ask for; certificates first where somebody is known who may sign them, else none."""
+        plain = tuple(self._filter_algorithm("keys"))
+        return tuple(f"{name}{SUFFIX}" for name in plain) + plain if self._certified else plain
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate that the server showed with its key, or None."""
+        shown = self.host_key.public_blob
+        return None if shown is None else bytes(shown.key_blob)
 
     def run(self) -> None:
         """Serve the connection to its end, then end what it runs over."""
@@ -147,6 +188,20 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         with suppress(IndexError):
             while True:
                 end_all([self._endings.popleft()])
+
+    def compress(self, on: bool) -> None:
+        """Ask for compression at the next exchange of keys, or for none."""
+        self._preferred_compression = (shrink.NAME, "none") if on else ("none",)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether both directions are compressed, or will be after the login."""
+        return bool(self.local_compression == self.remote_compression == shrink.NAME)
+
+    @property
+    def saved_bytes(self) -> int:
+        """How many bytes did not have to be carried."""
+        return sum(each.size_bytes for each in self._saved)
 
     def try_nothing(self, user: str) -> bool:
         """Log in without anything, which mostly serves to hear what the server takes."""

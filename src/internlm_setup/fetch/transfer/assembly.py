@@ -133,17 +133,23 @@ class Assembly:
             whole = size is None or self.partial is None or self.partial.holes(0, size)
             self.queue = [(0, -1 if size is None else size)] if whole else []
             return
-        step = piece_bytes(size, self._jobs)
-        self.queue = [
-            (at, min(at + step, end)) for start, end in self.partial.holes(0, size) for at in range(start, end, step)
-        ]
+        self.queue = self.partial.holes(0, size)
 
     def take(self, now_s: float) -> Piece | None:
         """Hand out the next span, or None when there is none to hand out now."""
         if not self.queue or (self.single_stream and self._busy) or len(self.in_flight) >= self._most_in_flight:
             return None
         start, end = self.queue.pop(0)
+        step = self._piece_bytes(end - start)
+        if self.keeps_pieces and not self.single_stream and end - start > step:
+            self.queue.insert(0, (start + step, end))
+            end = start + step
         return self._begin(start, None if end < 0 else end, now_s)
+
+    def _piece_bytes(self, taken_bytes: int) -> int:
+        left_bytes = taken_bytes + sum(end - start for start, end in self.queue)
+        jobs = max(self._jobs, len(self.in_flight))
+        return piece_bytes(left_bytes, jobs, self._usual_bytes_per_s, self._latency_s)
 
     def _begin(self, start: int, end: int | None, now_s: float) -> Piece:
         piece = Piece(self, start, end, now_s)

@@ -18,6 +18,7 @@ class Growth:
         self._most_jobs = most_jobs
         self._mark: tuple[float, int] | None = None
         self._before_bytes_per_s = 0.0
+        self._settled = False
 
     def look(self, received_bytes: int, now_s: float) -> int:
         """Say how many more connections to open now.
@@ -33,6 +34,9 @@ class Growth:
         if self.jobs >= self._most_jobs or now_s - begun_s < LOOK_EVERY_S:
             return 0
         self._mark = (now_s, received_bytes)
+        if not self._settled:  # a new connection is faster than it will be: it has not lost a packet yet
+            self._settled = True
+            return 0
         rate = (received_bytes - before_bytes) / (now_s - begun_s)
         if not 0 < rate < self.jobs * SLOW_BYTES_PER_S:
             return 0

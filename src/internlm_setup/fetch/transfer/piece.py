@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PROGRESS_BYTES = 20 << 10  # what the floor speed brings in one window
 RELIEVE_AFTER_S = 0.5
-RELIEVE_AFTER_LATENCIES = 5  # a new request, perhaps on a new connection, needs a few round trips to be of use
+RELIEVE_AFTER_LATENCIES = 3  # a new request, perhaps on a new connection, needs a few round trips to be of use
 LEAST_RELIEVED_BYTES = 256 << 10
 LEAST_KEPT_BYTES = 64 << 10
 

@@ -21,6 +21,7 @@ STATE_FOLDER = ".internlm-setup"
 MOST_FILES = 99_999
 LARGEST_FILE_BYTES = 16 << 40
 LARGEST_TOTAL_BYTES = 1 << 50
+LATENCIES_PER_PIECE = 5
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?$", re.IGNORECASE)
 _SHORT_NAME = re.compile(r"intern~[0-9]", re.IGNORECASE)  # what Windows may call our own folder
 _HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a-f]{40}")}
@@ -174,6 +175,18 @@ def select(files: Iterable[RemoteFile], include: Sequence[str], exclude: Sequenc
     return sorted(kept, key=lambda f: f.path)
 
 
-def piece_bytes(size_bytes: int, jobs: int) -> int:
-    """Return how many bytes to ask for at once: about four requests per connection, 4 to 32 MiB each."""
-    return max(4 << 20, min(32 << 20, -(-size_bytes // (4 * max(1, jobs)))))
+def piece_bytes(left_bytes: int, jobs: int, usual_bytes_per_s: float = 0.0, latency_s: float = 0.0) -> int:
+    """Return how many bytes to ask for at once: half of a connection's share of what is left, at most 32 MiB.
+
+    So pieces get shorter towards the end, and all connections end together. None is over before a second has passed,
+    or before waiting for its answer counts.
+
+    Args:
+        left_bytes: What nobody has asked for yet.
+        jobs: How many connections share it.
+        usual_bytes_per_s: What one of them brings; 0 before anybody knows.
+        latency_s: How long an answer takes.
+    """
+    least = min(4 << 20, usual_bytes_per_s or 4 << 20)
+    least = max(1 << 20, least, LATENCIES_PER_PIECE * latency_s * usual_bytes_per_s)
+    return min(32 << 20, max(int(least), -(-left_bytes // (2 * max(1, jobs)))))

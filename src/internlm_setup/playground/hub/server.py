@@ -28,17 +28,20 @@ _BACKLOG = 256
 
 
 class Listener:
-    """One listening socket on a free port of loopback, and the connections it has accepted."""
+    """One listening socket of loopback, on a free port unless one is named, and the connections it has accepted."""
 
     def __init__(
-        self, serve: Callable[[socket.socket], None], greeting: Callable[[socket.socket], socket.socket | None]
+        self,
+        serve: Callable[[socket.socket], None],
+        greeting: Callable[[socket.socket], socket.socket | None],
+        port: int = 0,
     ) -> None:
         self._serve = serve
         self._greeting = greeting
         self._lock = threading.Lock()
         self._closing = False
         self._clients: set[socket.socket] = set()
-        self._socket = socket.create_server((_HOST, 0), backlog=_BACKLOG)
+        self._socket = socket.create_server((_HOST, port), backlog=_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -50,6 +53,10 @@ class Listener:
             socket.create_connection((_HOST, self.port), timeout=1).close()
         self._thread.join(timeout=5)
         self._socket.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End every connection that is up."""
         with self._lock:
             clients = tuple(self._clients)
         for client in clients:

@@ -27,7 +27,9 @@ class Fast:
 
     def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
         """See `tunnel.model.Engine`."""
-        manner = Manner(ask, env, spec.accept_new, FastPackets, _onwards, proved=lambda _: tell("auth"))
+        manner = Manner(
+            ask, env, spec.accept_new, spec.compression == "on", FastPackets, _onwards, proved=lambda _: tell("auth")
+        )
         return _session(connect(spec.host, manner))
 
 

@@ -20,7 +20,15 @@ class Threaded:
 
     def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
         """See `tunnel.model.Engine`."""
-        manner = Manner(ask, env, spec.accept_new, BufferedPackets, _onwards, proved=lambda _: tell("auth"))
+        manner = Manner(
+            ask,
+            env,
+            spec.accept_new,
+            spec.compression == "on",
+            BufferedPackets,
+            _onwards,
+            proved=lambda _: tell("auth"),
+        )
         return SshSession(connect(spec.host, manner))
 
 

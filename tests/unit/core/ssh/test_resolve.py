@@ -49,7 +49,7 @@ def test_defaults(tmp_path: Path) -> None:
         22,
         "me",
         "Other.test",
-        (own / "id_ed25519", own / "id_ecdsa", own / "id_rsa"),
+        tuple(own / f"id_{kind}" for kind in ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")),
         known_hosts=(own / "known_hosts", own / "known_hosts2", tmp_path / "etc" / "ssh_known_hosts"),
     )
 

@@ -12,6 +12,8 @@ from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text
 
+_TO_THE_SECOND = len("2026-12-31T23:59:59")
+
 
 def register(noun: typer.Typer) -> None:
     """Add the verb."""
@@ -43,4 +45,4 @@ def logs(
     for event in said:
         words = event.get("words") or [error["message"] for error in event.get("errors", ())]
         for line in words:
-            session.output.line(f"{event.get('at', '')} {line}".strip())
+            session.output.line(f"{event.get('at', '')[:_TO_THE_SECOND].replace('T', ' ')} {line}".strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 import typer
 
@@ -16,6 +15,7 @@ _NONE = Text(
     en="no tunnel is held; `internlm-setup tunnel --port 33090` holds one",
     zh="没有隧道；用 `internlm-setup tunnel --port 33090` 建立一条",
 )
+_UNTIL = Text(en="kept up to date until Ctrl-C", zh="持续刷新，按 Ctrl-C 结束")
 _LOOK_EVERY_S = 1.0
 
 
@@ -40,11 +40,15 @@ def status(ctx: typer.Context) -> None:
     if not found:
         session.output.talk(_NONE)
         return
-    rates = Rates()
-    rows = [row_of(one, rates, session.language) for one in found]
-    with session.output.redrawn(COLUMNS) as draw, suppress(KeyboardInterrupt):
-        draw(rows)
-        while session.output.redraws() and found:
-            time.sleep(_LOOK_EVERY_S)
-            found = [one for _, one in records.held(state)]
+    rates, lasting = Rates(), session.output.redraws()
+    if lasting:
+        session.output.talk(_UNTIL)
+    with session.output.redrawn(COLUMNS) as draw:
+        try:
             draw([row_of(one, rates, session.language) for one in found])
+            while lasting and found:
+                time.sleep(_LOOK_EVERY_S)
+                found = [one for _, one in records.held(state)]
+                draw([row_of(one, rates, session.language) for one in found])
+        except KeyboardInterrupt:
+            session.output.line("")  # the terminal wrote ^C

@@ -26,7 +26,7 @@ from internlm_setup.tunnel.engines._fast.codec import (
     enlarged,
     wire_bytes,
 )
-from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
+from internlm_setup.tunnel.engines._ssh.packets import SMALL_BYTES, BufferedPackets
 
 MOST_WAITING_BYTES = 1 << 18
 _BUFFER_BYTES = 2 * LONGEST_BYTES
@@ -112,16 +112,12 @@ class FastPackets(BufferedPackets):
         """Take the key of what comes from now on."""
         nonce = kwargs.get("iv_in")
         self._unsealer = Unsealer(block_engine, nonce) if aead and nonce else None
-        self._decompress = None
-        super().set_inbound_compressor(None)
         super().set_inbound_cipher(block_engine, *args, aead=aead, **kwargs)
 
     def set_outbound_cipher(self, block_engine: Any, *args: Any, aead: bool = False, **kwargs: Any) -> None:
         """Take the key of what we send from now on."""
         nonce = kwargs.get("iv_out")
         self._sealer = Sealer(block_engine, nonce) if aead and nonce else None
-        self._compress = None
-        super().set_outbound_compressor(None)
         super().set_outbound_cipher(block_engine, *args, aead=aead, **kwargs)
 
     def set_inbound_compressor(self, compressor: Compress | None) -> None:
@@ -180,6 +176,8 @@ class FastPackets(BufferedPackets):
             self._begin = end
             if self._decompress is not None:
                 payload = enlarged(self._decompress, payload)
+            if len(payload) > SMALL_BYTES:
+                self.recent = payload
             number, self._number = self._number, (self._number + 1) & 0xFFFFFFFF
             if self._plane is not None and not self._exchanging and self._plane.take(payload):
                 continue
@@ -238,6 +236,8 @@ class FastPackets(BufferedPackets):
 
     def send_slot(self, size: int) -> None:
         """Seal the message that stands in `slot` at `PAYLOAD_AT`, as `send` does."""
+        if size > SMALL_BYTES:
+            self.recent = self.slot[PAYLOAD_AT : PAYLOAD_AT + size]
         if self._compress is not None:
             self.send(bytes(self.slot[PAYLOAD_AT : PAYLOAD_AT + size]))
         else:

@@ -10,10 +10,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from internlm_setup.core.ssh.transport import Packets
 
+SMALL_BYTES = 1 << 10
+Said = TypeVar("Said", bound=bytes | memoryview)
 _BUFFER_BYTES = 1 << 18
 _LOOK_S = 5.0
 _TCP_PATIENCE_MS = 60_000
@@ -26,16 +28,24 @@ class BufferedPackets(Packets):
         last_byte_s: When the last byte came, on the monotonic clock.
         received_bytes: What came over the wire.
         sent_bytes: What went over it.
+        recent: The last large thing that was said, by either side.
     """
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
         self.last_byte_s = time.monotonic()
         self.received_bytes = self.sent_bytes = 0
+        self.recent: bytes | memoryview = b""
         self._sock = sock
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._begin = self._end = 0
         self._over: Callable[[], object] | None = None
+
+    def note(self, data: Said) -> Said:
+        """Remember what is said, where it is large; returns it."""
+        if len(data) > SMALL_BYTES:
+            self.recent = data
+        return data
 
     def when_over(self, call: Callable[[], object]) -> None:
         """Have it called when the connection ends, at once if it has; it may be called twice."""

@@ -19,6 +19,7 @@ from typing import Any
 import paramiko
 
 from internlm_setup.core.ssh.transport import ClientTransport
+from internlm_setup.tunnel.engines._ssh import command as command_
 from internlm_setup.tunnel.engines._ssh import messages
 from internlm_setup.tunnel.engines._ssh.messages import Answer, Payload, number, opening, refusal, string, way
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
@@ -105,27 +106,22 @@ class SshSession:
 
     def run(self, command: str, most_bytes: int, timeout_s: float) -> bytes | None:
         """See `tunnel.model.Session`."""
-        late_s = time.monotonic() + timeout_s
-        said = bytearray()
-        try:
-            stream = self._open("session")
-        except OSError:
-            return None
-        try:
-            if not stream.wait_open(timeout_s):
-                return None
-            stream.request("exec", command)
-            stream.end_writing()
-            while len(said) < most_bytes:
-                data = stream.recv(most_bytes - len(said), max(0.0, late_s - time.monotonic()))
-                if not data:
-                    break
-                said += data
-        except (Refused, OSError):
-            return None
-        finally:
-            stream.close()
-        return None if stream.request_refused else bytes(said)
+        with suppress(OSError):
+            return command_.run(self._open("session"), command, most_bytes, timeout_s)
+        return None
+
+    def compress(self, on: bool) -> bool:
+        """See `tunnel.model.Session`."""
+        self._transport.compress(on)
+        if not self._transport.in_kex:
+            with suppress(EOFError, OSError, paramiko.SSHException):
+                self._transport.renegotiate_keys()
+        return self._transport.compressed
+
+    @property
+    def recent(self) -> bytes:
+        """See `tunnel.model.Session`."""
+        return bytes(self._packets.recent)
 
     @property
     def silent_s(self) -> float:
@@ -135,7 +131,8 @@ class SshSession:
     @property
     def traffic(self) -> Traffic:
         """See `tunnel.model.Session`; bytes are those on the wire."""
-        return Traffic(self._packets.received_bytes, self._packets.sent_bytes, len(self._streams), self._opened)
+        packets, saved_bytes = self._packets, self._transport.saved_bytes
+        return Traffic(packets.received_bytes, packets.sent_bytes, saved_bytes, len(self._streams), self._opened)
 
     @property
     def alive(self) -> bool:
@@ -202,6 +199,7 @@ class SshSession:
             OSError: The session is gone.
         """
         try:
+            self._packets.note(parts[-1])
             self._transport._send_user_message(Payload(parts))
         except (EOFError, OSError, paramiko.SSHException) as cause:
             raise ConnectionResetError("the session is gone") from cause
@@ -253,7 +251,7 @@ class SshSession:
             messages.OPEN_SUCCESS: to_stream(lambda stream, m: stream.opened(m.get_int(), m.get_int(), m.get_int())),
             messages.OPEN_FAILURE: to_stream(self._turned_down),
             messages.WINDOW_ADJUST: to_stream(lambda stream, m: stream.widened(m.get_int())),
-            messages.DATA: to_stream(lambda stream, m: stream.fed(m.get_binary())),
+            messages.DATA: to_stream(lambda stream, m: stream.fed(self._packets.note(m.get_binary()))),
             messages.EOF: to_stream(lambda stream, _: stream.ended()),
             messages.CLOSE: to_stream(lambda stream, _: stream.closed()),
             messages.FAILURE: to_stream(lambda stream, _: stream.request_failed()),
