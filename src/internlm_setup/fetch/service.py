@@ -102,6 +102,8 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
     """
     target = resolve(request, world, tell)
     store = Store(target.folder)
+    if request.reproduces and not target.folder.exists():
+        _look(target, request, tell)  # what is to be had nowhere is refused before there is a folder
     with store.locked():
         return _apply(_look(target, request, tell), store, request, world, tell)
 
