@@ -70,18 +70,18 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
     )
 
 
-def check_sources(contents: Sequence[Content], choice: Choice, path: Path) -> None:
+def check_sources(contents: Sequence[Content], choice: Choice, model: str, path: Path) -> None:
     """Refuse to begin when some of what is missing is to be had nowhere.
 
     Raises:
         LockedFilesGone: Every hub was heard.
         LockedFilesOutOfReach: Others may have it.
     """
-    gone = tuple(path for content in contents if not content.sources for path in content.paths)
+    gone = tuple(p for content in contents if not content.sources for p in content.paths)
     if gone and choice.unheard:
         raise LockedFilesOutOfReach(str(path), named(gone), ", ".join(choice.unheard), gone)
     if gone:
-        raise LockedFilesGone(str(path), named(gone), ", ".join(hub.id for hub, _ in choice.holders), gone)
+        raise LockedFilesGone(str(path), model, named(gone), ", ".join(hub.id for hub, _ in choice.holders), gone)
 
 
 def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str]) -> list[Question]:

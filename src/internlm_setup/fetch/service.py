@@ -121,7 +121,7 @@ def _look(target: Target, request: Request, tell: events.Listener) -> Plan:
     found = replace(found, missing=(*found.missing, *blocked))
     contents = engines.contents(choice.snapshot, found.missing, choice.holders)
     if request.reproduces:
-        check_sources(contents, choice, request.reproduces)
+        check_sources(contents, choice, target.wanted.name, request.reproduces)
     present = engines.get(request.engine).present_bytes(store, choice.hub, contents) if contents else 0
     return Plan(target.wanted, choice, folder, found, contents, present)
 

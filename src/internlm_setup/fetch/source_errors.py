@@ -101,6 +101,7 @@ class LockedFilesGone(NotFoundError):
     """All hubs answered, and none has some locked files any more."""
 
     path: str
+    model: str
     names: str
     hubs: str
     files: tuple[str, ...]
@@ -111,10 +112,8 @@ class LockedFilesGone(NotFoundError):
         zh="没有平台仍有 `{path}` 所锁定的这些文件：{names}（已查询：{hubs}）",
     )
     hint = Text(
-        en="nothing was fetched; a folder that has them is found by `--to DIR`, and `internlm-setup fetch MODEL --lock "
-        "NEW` locks what is published now",
-        zh="没有下载任何内容；已有这些文件的文件夹可用 `--to DIR` 指定；"
-        "`internlm-setup fetch MODEL --lock NEW` 锁定现在公布的内容",
+        en="nothing was fetched; to lock what is published now: `internlm-setup fetch {model} --lock NEW`",
+        zh="没有下载任何内容；锁定现在公布的内容：`internlm-setup fetch {model} --lock NEW`",
     )
 
 

@@ -130,11 +130,11 @@ def test_a_silent_hub_is_waited_for_once(machine: Machine, silent: str, model: M
     machine.variables = {**well, "MODELSCOPE_ENDPOINT": silent}
     _, first = fetched(machine)
     assert (first["hub"], machine.files()) == ("huggingface", model)
-    assert [each["verdict"] for each in first["hubs"]][1] == "no answer within 3 s"
+    assert first["hubs"][1]["verdict"].startswith("no answer within")
     _, second = fetched(machine)
     assert second["hubs"][1]["verdict"] == "it did not answer a while ago, so it was not waited for"
     _, named = fetched(machine, "--source", "modelscope,huggingface")
-    assert named["hubs"][1]["verdict"] == "no answer within 3 s"
+    assert named["hubs"][1]["verdict"].startswith("no answer within")
     shown = json.loads(machine.run("models", "show", MODEL, "--json").out)["data"]
     assert states(shown) == {"modelscope": "silent", "huggingface": "used", "openxlab": "not-asked"}
 

@@ -48,7 +48,7 @@ def fetch(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help=say(
                 "A name from `models list`, or ORG/NAME; left away, what --lock says",
                 "`models list` 中的名称，或 ORG/NAME；省略时由 --lock 决定",
