@@ -54,8 +54,7 @@ OTHER_CODES = {
     0: ("OK", "Done, or nothing to do."),
     1: (
         "NO",
-        "All went well and the answer is no: `verify` found a difference, `models list` no match, `clean` no yes; "
-        + "or hubs that were named to `fetch` hold different weights.",
+        "All went well and the answer is no: `verify` found a difference, `models list` no match, `clean` no yes.",
     ),
     2: ("USAGE", "The command line cannot be understood."),
     70: ("BUG", "A bug in this program; the traceback is in the log file that the message names."),
