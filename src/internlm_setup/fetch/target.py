@@ -19,7 +19,6 @@ from internlm_setup.fetch.world import World
 
 LOCK = "lock"  # what proves a file that a lock file named
 _BEGUN = Text(en="the folder was begun with its version", zh="该文件夹是用它的版本开始的")
-_LAYOUT = Text(en="the layout is that of its own library", zh="该布局属于它自己的库")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,6 @@ def _asked(request: Request, world: World, tell: events.Listener) -> Target:
         lockfile.check_place(world.cwd / request.lock, wanted)
 
     def prefer(snapshot: Snapshot) -> Text | None:
-        if layouts.get(request.layout).hub == snapshot.hub:
-            return _LAYOUT
         folder = _folder(request, world, snapshot.repo, snapshot.revision)
         return _BEGUN if history.version_of(world.state, folder) == snapshot.hub else None
 

@@ -177,12 +177,6 @@ def test_a_folder_keeps_its_version(machine: Machine, hub: HubServer, folder: Pa
     assert machine.files()[WEIGHTS] == (folder / WEIGHTS).read_bytes()
 
 
-def test_modelscopes_cache_has_modelscopes_names(machine: Machine, hub: HubServer) -> None:
-    result = machine.fetch(layout="modelscope-cache", to=Path("cache"), include=("*.json",))
-    assert result.path.parent.parent.name == "Shanghai_AI_Laboratory--internlm-chat-7b"
-    assert "the layout is that of its own library" in result.hubs[0].verdict.en
-
-
 def test_openxlab_is_compared_by_size_and_never_mixed(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
     plan = service.plan(service.Request(MODEL, ("openxlab", "modelscope")), machine.world())
     assert {tuple(s.hub for s in content.sources) for content in plan.contents} == {("openxlab",)}

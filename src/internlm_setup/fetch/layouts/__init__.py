@@ -1,6 +1,6 @@
 """How a fetched model lies on the disk: one file each, found by `core.registry`.
 
-A layout's file holds a class with these members under the name `LAYOUT`: `id`, `hub`, `title`, and
+A layout's file holds a class with these members under the name `LAYOUT`: `id`, `title`, and
 `folder(to, cwd, home, env, repo, revision) -> Path`, the absolute folder that the repository's files go into.
 """
 
@@ -16,10 +16,9 @@ from internlm_setup.fetch.errors import UnknownLayout
 
 
 class Layout(Protocol):
-    """One way of laying a repository out. `hub` is whose library looks for it there, so whose names it needs."""
+    """One way of laying a repository out."""
 
     id: str
-    hub: str | None
     title: Text
 
     @staticmethod

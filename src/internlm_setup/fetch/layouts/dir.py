@@ -12,7 +12,6 @@ class Dir:
     """Files directly in `--to`."""
 
     id = "dir"
-    hub: str | None = None
     title = Text(en="the files in one folder", zh="文件直接放在一个文件夹中")
 
     @staticmethod

@@ -16,7 +16,6 @@ class ModelScopeCache:
     """Files where ModelScope's own library looks for them; `--to` is its `cache_dir`."""
 
     id = "modelscope-cache"
-    hub: str | None = "modelscope"
     title = Text(
         en="ModelScope's cache (the tutorial's cache_dir)",
         zh="ModelScope 缓存（教程中的 cache_dir）",
