@@ -25,7 +25,7 @@ __all__ = ["SetupError", "__version__", "fetch", "hubs"]
 
 
 def fetch(
-    model: str,
+    model: str = "",
     *,
     source: str | None = None,
     revision: str | None = None,
@@ -37,6 +37,7 @@ def fetch(
     limit_rate: str | None = None,
     force: bool = False,
     engine: str = "native",
+    lock: str | PathLike[str] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Path:
     """Download a model, verify every file, and return its folder.
@@ -45,7 +46,7 @@ def fetch(
     (`INTERNLM_SETUP_SOURCE`, `HF_ENDPOINT`, …), then the user's `config.yaml`, as on the command line.
 
     Args:
-        model: A name that `internlm-setup models list` shows, or `ORG/NAME`.
+        model: A name that `internlm-setup models list` shows, or `ORG/NAME`; left away to fetch what `lock` says.
         source: `auto`, a hub's id, or several joined by commas in order of preference.
         revision: Branch, tag or commit; None for the hub's default.
         include: Globs of files to take; empty means all.
@@ -56,6 +57,7 @@ def fetch(
         limit_rate: Speed limit in all, such as `"10M"` for 10 MiB/s.
         force: Replace files that are in the way.
         engine: `native`, or `official` for the vendor's own downloader; both verify every file.
+        lock: The lock file to write; without a model, the one that says what to fetch.
         on_event: Told the values of `internlm_setup.fetch.transfer.events` as things happen, one at a time.
 
     Returns:
@@ -95,6 +97,7 @@ def fetch(
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
+        lock=None if lock is None else Path(lock).expanduser(),
     )
     world = make_world(env, home, Path.cwd(), paths, settings)
     log = open_log(paths.log_file)

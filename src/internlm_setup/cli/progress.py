@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import fields
 
+from internlm_setup.cli.hubs import lines
 from internlm_setup.cli.output import Output
 from internlm_setup.cli.tally import Tally
 from internlm_setup.core.clock import Clock, SystemClock
@@ -85,6 +86,8 @@ class _Watcher:
         match event:
             case ev.Planned():
                 self.output.talk(_planned(event))
+            case ev.Compared(hubs):
+                self.output.talk("\n".join(lines(hubs, self.output.language)))
             case ev.Noted(text, warning):
                 (self.output.warn if warning else self.output.talk)(text)
             case ev.FileFailed(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -67,6 +67,59 @@ def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:
     raise AssertionError("the last attempt returns or raises")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question.
+
+    Attributes:
+        question: What was asked.
+        found: A listing, or why there is none; None when it was not waited for any longer.
+        after_s: How long it took, or was waited for.
+    """
+
+    question: Question
+    found: Snapshot | SetupError | None
+    after_s: float
+
+
+_Got = Mapping[int, tuple[Snapshot | BaseException, float]]
+
+
+def ask_all(
+    questions: Sequence[Question],
+    tell: events.Listener,
+    clock: Clock,
+    doubted: Container[str] = (),
+    patience_s: float = PATIENCE_S,
+) -> list[Answer]:
+    """Ask several hubs at once and wait `patience_s` for all of them; when none has a listing by then, for the first.
+
+    Args:
+        questions: One a hub.
+        tell: Told who is asked, by one thread at a time.
+        clock: The time between tries.
+        doubted: Ids of hubs that are not waited for once all others have answered, one of them with a listing.
+        patience_s: At least 0.
+
+    Returns:
+        An answer a question, in their order.
+    """
+
+    def only_doubted_are_missing(got: _Got) -> bool:
+        return all(i in got or q.hub.id in doubted for i, q in enumerate(questions))
+
+    began_s = time.monotonic()
+    got = _gather(questions, tell, clock, patience_s, only_doubted_are_missing)
+    waited_s = time.monotonic() - began_s
+    answers = []
+    for index, question in enumerate(questions):
+        found, after_s = got.get(index, (None, waited_s))
+        if isinstance(found, BaseException) and not isinstance(found, SetupError):
+            raise found
+        answers.append(Answer(question, found, after_s))
+    return answers
+
+
 def ask_first(
     questions: Sequence[Question],
     tell: events.Listener,
@@ -82,6 +135,21 @@ def ask_first(
     """
     if len(questions) == 1:
         return questions[0], ask(questions[0], tell, clock)
+
+    def nobody_better_is_missing(got: _Got) -> bool:
+        return all(i in got for i in range(min(_good(got))))
+
+    return _first(questions, _gather(questions, tell, clock, patience_s, nobody_better_is_missing))
+
+
+def _gather(
+    questions: Sequence[Question],
+    tell: events.Listener,
+    clock: Clock,
+    patience_s: float,
+    enough: Callable[[_Got], bool],
+) -> _Got:
+    """Ask in threads until all have answered; or one has a listing, and it is `enough` or patience is at its end."""
     answers: queue.SimpleQueue[tuple[int, Snapshot | BaseException]] = queue.SimpleQueue()
     over = threading.Event()
     say = events.one_at_a_time(lambda event: None if over.is_set() else tell(event))
@@ -89,36 +157,39 @@ def ask_first(
     def run(index: int) -> None:
         try:
             answers.put((index, ask(questions[index], say, clock)))
-        except BaseException as error:  # noqa: BLE001  # raised again below
+        except BaseException as error:  # noqa: BLE001  # raised again, or told, by the asking thread
             answers.put((index, error))
 
+    began_s = time.monotonic()
     for index in range(len(questions)):
         threading.Thread(target=run, args=(index,), daemon=True).start()
-    got: dict[int, Snapshot | BaseException] = {}
-    deadline_s = time.monotonic() + patience_s
+    got: dict[int, tuple[Snapshot | BaseException, float]] = {}
     while len(got) < len(questions):
-        good = [i for i in sorted(got) if isinstance(got[i], Snapshot)]
-        if good and (time.monotonic() >= deadline_s or all(i in got for i in range(good[0]))):
+        left_s = began_s + patience_s - time.monotonic()
+        if _good(got) and (left_s <= 0 or enough(got)):
             break
-        left_s = max(0.01, deadline_s - time.monotonic()) if good else None
         try:
-            index, answer = answers.get(timeout=left_s)
+            index, answer = answers.get(timeout=max(0.01, left_s) if _good(got) else None)
         except queue.Empty:
             continue
-        got[index] = answer
+        got[index] = (answer, time.monotonic() - began_s)
     over.set()  # whoever is late is not listened to
-    return _first(questions, got)
+    return got
 
 
-def _first(questions: Sequence[Question], got: dict[int, Snapshot | BaseException]) -> tuple[Question, Snapshot]:
+def _good(got: _Got) -> list[int]:
+    return [i for i, (answer, _) in got.items() if isinstance(answer, Snapshot)]
+
+
+def _first(questions: Sequence[Question], got: _Got) -> tuple[Question, Snapshot]:
     failures: list[SetupError] = []
     for index in sorted(got):
-        answer = got[index]
+        answer, _ = got[index]
         if isinstance(answer, Snapshot):
             return questions[index], answer
         if isinstance(answer, SetupError):
             failures.append(answer)
-    for answer in got.values():
+    for answer, _ in got.values():
         if isinstance(answer, BaseException) and not isinstance(answer, SetupError):
             raise answer
     raise SeveralErrors(failures)

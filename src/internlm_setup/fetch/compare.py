@@ -1,99 +1,74 @@
-"""What each hub holds of one model, and whether it is the same: asked at once, compared by hash."""
+"""Whether two listings hold the same bytes, file by file and by hash. Pure: `fetch.choice` asks the hubs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
-from internlm_setup.core.errors import SetupError
-from internlm_setup.core.parallel import each
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import hubs
-from internlm_setup.fetch.ask import Question, ask
-from internlm_setup.fetch.catalog import Model
-from internlm_setup.fetch.model import RemoteFile, Snapshot
-from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.world import World, questions
+from internlm_setup.fetch.model import Held, RemoteFile, Snapshot
 
-_NOT_ASKED = Text(en="not asked", zh="未查询")
-_FIRST = Text(en="the one others are compared with", zh="其他平台与它比较")
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml", ".onnx", ".h5", ".msgpack", ".npz")
+_MOST_NAMED = 3
 _SAME = Text(
     en="the same bytes in all {n} files whose hashes can be compared ({m} shared)",
     zh="可比较哈希值的 {n} 个文件内容全部相同（共有 {m} 个）",
 )
 _UNKNOWN = Text(en="cannot be compared: no comparable hashes", zh="无法比较：没有可比的哈希值")
 _DIFFERENT = Text(en="{n} files differ: {names}", zh="有 {n} 个文件不同：{names}")
+_ONE_DIFFERENT = Text(en="{n} file differs: {names}", zh="有 {n} 个文件不同：{names}")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One hub's line. `files` and `size_bytes` are None when it was not asked or did not answer."""
+class Difference:
+    """How another listing compares under the paths that both have.
 
-    hub: str
-    repo: str
-    files: int | None
-    size_bytes: int | None
-    verdict: Text
-    note: Text | None
-
-
-def compare(model: Model, world: World, tell: events.Listener, *, ask_hubs: bool) -> tuple[Standing, ...]:
-    """Ask every hub that has the model, all at once; the first that answers is what the others are compared with.
-
-    A hub that cannot be asked is a line, not an error. OpenXLab publishes no hashes and is not asked.
+    Attributes:
+        shared: How many paths both have.
+        same: How many of them surely have the same bytes.
+        different: Paths of those that surely have not, weights first.
     """
-    wanted = world.catalog.want(model.name)
-    asked: Mapping[str, Snapshot | SetupError] = {}
-    if ask_hubs:
-        todo = {q.hub.id: q for q in questions(wanted, world, (), None)}
-        answer = partial(_answer, tell=events.one_at_a_time(tell), world=world)
-        asked = dict(zip(todo, each(answer, todo.values(), len(todo)), strict=True))
-    first = next((a for a in asked.values() if isinstance(a, Snapshot)), None)
-    order = dict.fromkeys(h for h in (*world.auto, *wanted.ids) if h in wanted.ids)
-    return tuple(_standing(h, wanted.ids[h], asked.get(h), first, world) for h in order)
+
+    shared: int
+    same: int
+    different: tuple[str, ...]
+
+    @property
+    def state(self) -> Held:
+        """Say it in one word."""
+        return "differs" if self.different else "same" if self.same else "unknown"
+
+    @property
+    def words(self) -> Text:
+        """Say it in one line."""
+        if self.different:
+            words = _ONE_DIFFERENT if len(self.different) == 1 else _DIFFERENT
+            return words.fill(n=len(self.different), names=named(self.different))
+        return _SAME.fill(n=self.same, m=self.shared) if self.same else _UNKNOWN
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Return the different files that hold weights."""
+        return tuple(path for path in self.different if is_weights(path))
 
 
-def _answer(question: Question, tell: events.Listener, world: World) -> Snapshot | SetupError:
-    try:
-        return ask(question, tell, world.clock)
-    except SetupError as error:
-        return error
-
-
-def _standing(
-    hub_id: str,
-    repo: str,
-    answer: Snapshot | SetupError | None,
-    first: Snapshot | None,
-    world: World,
-) -> Standing:
-    note = _note(hub_id, world)
-    if answer is None:
-        return Standing(hub_id, repo, None, None, _NOT_ASKED, note)
-    if isinstance(answer, SetupError):
-        words = Text(en=answer.message("en"), zh=answer.message("zh"))
-        return Standing(hub_id, repo, None, None, words, note)
-    size = sum(f.size_bytes or 0 for f in answer.files)
-    verdict = _FIRST if answer is first or first is None else difference(first, answer)
-    return Standing(hub_id, repo, len(answer.files), size, verdict, note)
-
-
-def _note(hub_id: str, world: World) -> Text | None:
-    return world.hub(hub_id).note if hubs.is_known(hub_id) else None
-
-
-def difference(one: Snapshot, other: Snapshot) -> Text:
-    """Say in one line whether two listings hold the same bytes under the paths that both have."""
+def difference(files: Iterable[RemoteFile], other: Snapshot) -> Difference:
+    """Compare files of one hub with another one's listing."""
     theirs = {f.path: f for f in other.files}
-    shared = [(f, theirs[f.path]) for f in one.files if f.path in theirs]
-    verdicts = [(a.path, same_bytes(a, b)) for a, b in shared]
-    different = [path for path, same in verdicts if same is False]
-    if different:
-        names = ", ".join(different[:3]) + ("…" if len(different) > 3 else "")
-        return _DIFFERENT.fill(n=len(different), names=names)
-    known = sum(same is True for _, same in verdicts)
-    return _SAME.fill(n=known, m=len(shared)) if known else _UNKNOWN
+    verdicts = {f.path: same_bytes(f, theirs[f.path]) for f in files if f.path in theirs}
+    different = sorted((p for p, same in verdicts.items() if same is False), key=lambda p: (not is_weights(p), p))
+    return Difference(len(verdicts), sum(same is True for same in verdicts.values()), tuple(different))
+
+
+def is_weights(path: str) -> bool:
+    """Say whether a file holds what a model has learned, as far as its name tells."""
+    return path.lower().endswith(_WEIGHTS)
+
+
+def named(paths: Iterable[str]) -> str:
+    """Return the first few paths for a sentence."""
+    known = tuple(paths)
+    return ", ".join(known[:_MOST_NAMED]) + ("…" if len(known) > _MOST_NAMED else "")
 
 
 def same_bytes(one: RemoteFile, other: RemoteFile) -> bool | None:
@@ -105,3 +80,28 @@ def same_bytes(one: RemoteFile, other: RemoteFile) -> bool | None:
     if one.git_sha1 and other.git_sha1:
         return one.git_sha1 == other.git_sha1
     return None
+
+
+class Shelf:
+    """A hub's listing, to be searched for bytes instead of names."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._paths = {f.path: f for f in snapshot.files}
+        hashed = ((h, f) for f in snapshot.files for h in (f.sha256, f.git_sha1) if h)
+        self._hashes = {(h, f.size_bytes): f for h, f in hashed}
+
+    def same(self, file: RemoteFile) -> RemoteFile | None:
+        """Return a file that surely has the same bytes: the very entry, or one of equal size and hash at any path."""
+        here = self._paths.get(file.path)
+        if here is file:
+            return here
+        found = (self._hashes.get((h, file.size_bytes)) for h in (file.sha256, file.git_sha1) if h)
+        twins = (f for f in (here, *found) if f is not None and None not in (f.size_bytes, file.size_bytes))
+        return next((f for f in twins if same_bytes(f, file)), None)
+
+    def maybe(self, file: RemoteFile) -> RemoteFile | None:
+        """Return the file of the same path and size, where no hash speaks for it or against it."""
+        here = self._paths.get(file.path)
+        if here is None or here.size_bytes is None or same_bytes(here, file) is not None:
+            return None
+        return here

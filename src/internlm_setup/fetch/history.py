@@ -7,59 +7,70 @@ from contextlib import suppress
 from pathlib import Path
 
 from internlm_setup.core.files import CannotWrite, write_if_changed
+from internlm_setup.fetch.transfer.errors import BadManifest
+from internlm_setup.fetch.transfer.manifest import read_manifest
+from internlm_setup.fetch.transfer.plan import STATE_FOLDER
 
 MOST_ENTRIES = 200
 
 
-def begin(state: Path, folder: Path) -> None:
-    """Note that bytes are about to be put into a folder, so that `clean` finds what a stopped run leaves there.
+def begin(state: Path, folder: Path, hub: str) -> None:
+    """Note that bytes of a hub's version are about to be put into a folder.
 
-    Not being able to is no failure: the bytes matter more.
+    `clean` finds there what a stopped run leaves, and the next run goes on with the same hub's version. Not being able
+    to is no failure: the bytes matter more.
     """
-    begun = [path for path in _begun(state) if path != str(folder)]
+    begun = _read(state / "begun.json")
+    begun.pop(str(folder), None)
+    begun[str(folder)] = hub
     with suppress(CannotWrite):
-        _write(state / "begun.json", [*begun, str(folder)][-MOST_ENTRIES:])
+        _write(state / "begun.json", begun)
+
+
+def version_of(state: Path, folder: Path) -> str | None:
+    """Return the hub whose version a folder has, whole or begun; None where that is not known."""
+    begun = _read(state / "begun.json").get(str(folder))
+    if begun:
+        return begun
+    try:
+        made = read_manifest(folder / STATE_FOLDER)
+    except BadManifest:
+        return None
+    return None if made is None else made.hub
 
 
 def folders(state: Path) -> list[Path]:
     """Return every folder that a fetch is known to have written to, in path order."""
-    return sorted({Path(path) for path in (*_begun(state), *_read(state).values())})
+    return sorted({Path(path) for path in (*_read(state / "begun.json"), *_read(state / "fetches.json").values())})
 
 
-def _begun(state: Path) -> list[str]:
-    try:
-        value = json.loads((state / "begun.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [str(path) for path in value] if isinstance(value, list) else []
-
-
-def _write(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=1)  # ASCII: a folder's name may be no valid UTF-8
+def _write(path: Path, value: dict[str, str]) -> None:
+    text = json.dumps(dict(list(value.items())[-MOST_ENTRIES:]), indent=1)  # ASCII: a folder's name may be no UTF-8
     write_if_changed(path, text.encode(), mode=0o600)
 
 
-def _read(state: Path) -> dict[str, str]:
+def _read(path: Path) -> dict[str, str]:
     try:
-        value = json.loads((state / "fetches.json").read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(value, dict):
         return {}
-    return {str(name): str(path) for name, path in value.items()}
+    return {str(name): str(told) for name, told in value.items()}
 
 
 def remember(state: Path, name: str, folder: Path) -> None:
     """Note where a model went; the newest fetch of a name wins."""
-    known = _read(state)
+    known = _read(state / "fetches.json")
     known.pop(name, None)
     known[name] = str(folder)
-    _write(state / "fetches.json", dict(list(known.items())[-MOST_ENTRIES:]))
-    if str(folder) in (begun := _begun(state)):
-        _write(state / "begun.json", [path for path in begun if path != str(folder)])
+    _write(state / "fetches.json", known)
+    begun = _read(state / "begun.json")
+    if begun.pop(str(folder), None) is not None:
+        _write(state / "begun.json", begun)
 
 
 def find(state: Path, name: str) -> Path | None:
     """Return the folder of the newest fetch of a name, or None."""
-    path = _read(state).get(name)
+    path = _read(state / "fetches.json").get(name)
     return None if path is None else Path(path)

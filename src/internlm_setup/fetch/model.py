@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from internlm_setup.core.text import Text
 
 Proof = Literal["sha256", "git-sha1", "none"]
+Held = Literal["used", "same", "differs", "unknown", "failed", "silent", "not-asked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,36 @@ class Location:
     origin: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one hub holds of a model, beside the hub whose version is used.
+
+    Attributes:
+        hub: Its id.
+        repo: The repository there.
+        revision: What was asked for; empty where the hub has no revisions, or was not asked.
+        commit: What that was pinned to, where the hub has commits.
+        state: `used`: its version is the result. `same`, `differs`, `unknown`: what is known of its bytes.
+            `failed`: it answered with a refusal, or cannot be reached. `silent`: it took too long.
+        files: How many it lists; None when there is no listing.
+        size_bytes: Of all of them.
+        different: Paths whose bytes are surely others than those used.
+        verdict: The state in words, with the reason.
+        note: A sentence worth showing beside the hub, or None.
+    """
+
+    hub: str
+    repo: str
+    revision: str
+    commit: str | None
+    state: Held
+    files: int | None
+    size_bytes: int | None
+    different: tuple[str, ...]
+    verdict: Text
+    note: Text | None
 
 
 class Hub(Protocol):
@@ -144,6 +175,8 @@ class FetchResult:
         received_bytes: Bytes that came over the network in this run.
         reused_files: Files that were already there and verified.
         unverified: Paths that no published hash could be found for.
+        hubs: What each hub holds, where more than one was asked; the one that is used first.
+        lock: The lock file that was written, absolute, or None.
     """
 
     path: Path
@@ -156,3 +189,5 @@ class FetchResult:
     received_bytes: int
     reused_files: int
     unverified: tuple[str, ...]
+    hubs: tuple[Standing, ...] = ()
+    lock: Path | None = None

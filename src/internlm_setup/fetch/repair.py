@@ -142,11 +142,12 @@ def repair(
     lost = {*report.bad, *report.missing}
     wanted = [f for f in wares.snapshot.files if f.path in lost]
     _refuse_links(report, [file.path for file in wanted])
-    store, contents = Store(report.folder), engines.contents(wares.hub, wares.snapshot, wanted)
+    store = Store(report.folder)
+    contents = engines.contents(wares.snapshot, wanted, [(wares.hub, wares.snapshot)])
     with store.locked():
         absent = sum((c.size_bytes or 0) - store.present_bytes(c.key, c.size_bytes) for c in contents)
         check_space(report.folder, absent)
-        history.begin(world.state, report.folder)
+        history.begin(world.state, report.folder, wares.hub.id)
         whys = {c.key: _salvage(c, store, tell) for c in contents}
         known = [f.entry for f in report.findings if f.entry is not None]
         finished, came = Finished(store.state, known), Counter[str]()

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import engines, history, layouts
-from internlm_setup.fetch.ask import ask_first
+from internlm_setup.fetch import engines, history, lockfile
 from internlm_setup.fetch.catalog import Wanted
-from internlm_setup.fetch.errors import NothingMatches
+from internlm_setup.fetch.choice import Choice
+from internlm_setup.fetch.compare import Shelf
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
+from internlm_setup.fetch.reproduce import check_sources
 from internlm_setup.fetch.space import check_space
+from internlm_setup.fetch.target import LOCK, Request, Target, resolve
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import ChangedMeanwhile
 from internlm_setup.fetch.transfer.manifest import (
@@ -27,55 +29,13 @@ from internlm_setup.fetch.transfer.manifest import (
     read_manifest,
     write_manifest,
 )
-from internlm_setup.fetch.transfer.plan import select
+from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World, questions
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a person asked for.
-
-    Attributes:
-        model: A name, an alias, an id at any hub, or a page's address.
-        sources: Hubs to ask, in order of preference; empty means `auto`.
-        revision: None for each hub's default.
-        include: Globs of files to take; empty means all.
-        exclude: Globs of files to leave.
-        to: The destination, or None for the layout's default.
-        layout: A layout's id.
-        jobs: Connections in all, at least 1.
-        most_jobs: What they may grow to on a line where that helps; not at all when it is not above `jobs`.
-        limit_rate_bytes_per_s: None for no limit.
-        force: Replace files that are in the way.
-        engine: An engine's id: `native`, or `official` for the vendor's own downloader.
-    """
-
-    model: str
-    sources: tuple[str, ...] = ()
-    revision: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    to: Path | None = None
-    layout: str = "dir"
-    jobs: int = 8
-    most_jobs: int = 0
-    limit_rate_bytes_per_s: int | None = None
-    force: bool = False
-    engine: str = "native"
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What was asked for, found at a hub."""
-
-    wanted: Wanted
-    hub: Hub
-    snapshot: Snapshot
-    files: tuple[RemoteFile, ...]
-    folder: Path
+__all__ = ["Plan", "Request", "fetch", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +44,34 @@ class Plan:
 
     Attributes:
         wanted: The model and its ids.
-        hub: The primary hub.
-        snapshot: What it has.
-        files: The selected files, in path order.
+        choice: The hubs that were asked, and the one whose version is used.
         folder: The absolute destination.
         found: What is there already.
+        contents: What is missing, and where it is to be had.
         present_bytes: Bytes of the missing files that earlier runs left.
     """
 
     wanted: Wanted
-    hub: Hub = field(repr=False)
-    snapshot: Snapshot = field(repr=False)
-    files: tuple[RemoteFile, ...] = field(repr=False)
+    choice: Choice = field(repr=False)
     folder: Path
     found: Survey = field(repr=False)
+    contents: Sequence[Content] = field(repr=False)
     present_bytes: int
+
+    @property
+    def hub(self) -> Hub:
+        """The primary hub."""
+        return self.choice.hub
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What it has."""
+        return self.choice.snapshot
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        """The selected files, in path order."""
+        return self.choice.files
 
     @property
     def size_bytes(self) -> int:
@@ -117,7 +90,7 @@ def plan(request: Request, world: World, tell: events.Listener = events.ignore) 
     Raises:
         SetupError: Unknown names, hubs that do not answer or refuse, hostile listings, files in the way.
     """
-    return _look(_resolve(request, world, tell), request, tell)
+    return _look(resolve(request, world, tell), request, tell)
 
 
 def fetch(request: Request, world: World, tell: events.Listener = events.ignore) -> FetchResult:
@@ -127,52 +100,36 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
         SetupError: What failed; `SeveralErrors` when more than one thing did. Whatever came is kept for the next run.
         KeyboardInterrupt: The caller's own; likewise.
     """
-    target = _resolve(request, world, tell)
+    target = resolve(request, world, tell)
     store = Store(target.folder)
+    if request.reproduces and not target.folder.exists():
+        _look(target, request, tell)  # what is to be had nowhere is refused before there is a folder
     with store.locked():
         return _apply(_look(target, request, tell), store, request, world, tell)
 
 
-def _resolve(request: Request, world: World, tell: events.Listener) -> _Target:
-    """Find the model, ask the hubs, select the files, choose the folder."""
-    engine = engines.get(request.engine)
-    wanted = world.catalog.want(request.model, request.sources or None)
-    question, snapshot = ask_first(questions(wanted, world, request.sources, request.revision), tell, world.clock)
-    engine.check(question.hub, request.limit_rate_bytes_per_s)
-    files = tuple(select(snapshot.files, request.include, request.exclude))
-    if not files:
-        include, exclude = " ".join(request.include) or "-", " ".join(request.exclude) or "-"
-        raise NothingMatches(snapshot.repo, len(snapshot.files), include, exclude, request.model)
-    folder = layouts.get(request.layout).folder(
-        None if request.to is None else world.cwd / request.to,
-        world.cwd,
-        world.home,
-        world.env,
-        snapshot.repo,
-        snapshot.revision,
-    )
-    return _Target(wanted, question.hub, snapshot, files, folder)
-
-
-def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
+def _look(target: Target, request: Request, tell: events.Listener) -> Plan:
     """Compare the selected files with what is on the disk."""
-    folder, snapshot = target.folder, target.snapshot
+    folder, choice = target.folder, target.choice
     store = Store(folder)
     known = Finished(store.state, _manifest_entries(store)).entries
-    found = survey(folder, target.files, known, snapshot.hub, checking=partial(_say_checking, tell))
+    prover = LOCK if request.reproduces else choice.snapshot.hub
+    found = survey(folder, choice.files, known, prover, checking=partial(_say_checking, tell))
     if found.in_the_way and not request.force:
         raise refusal(folder, found.in_the_way[0], known)
-    blocked = tuple(f for f in target.files if f.path in found.in_the_way)
+    blocked = tuple(f for f in choice.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
-    contents = engines.contents(target.hub, snapshot, found.missing)
-    present = engines.get(request.engine).present_bytes(store, target.hub, contents) if contents else 0
-    return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present)
+    contents = engines.contents(choice.snapshot, found.missing, choice.holders)
+    if request.reproduces:
+        check_sources(contents, choice, target.wanted.name, request.reproduces)
+    present = engines.get(request.engine).present_bytes(store, choice.hub, contents) if contents else 0
+    return Plan(target.wanted, choice, folder, found, contents, present)
 
 
 def _apply(made: Plan, store: Store, request: Request, world: World, tell: events.Listener) -> FetchResult:
     check_space(made.folder, made.missing_bytes)
     if made.found.missing:
-        history.begin(world.state, made.folder)
+        history.begin(world.state, made.folder, made.snapshot.hub)
     snapshot, done = made.snapshot, made.found.done
     present = made.present_bytes + sum(e.size_bytes for e in done)
     tell(events.Planned(snapshot.repo, snapshot.hub, len(made.files), made.size_bytes, present))
@@ -180,8 +137,8 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    contents = engines.contents(made.hub, snapshot, made.found.missing)
-    witness = _witness(made, world) if any(not c.has_hash for c in contents) else None
+    contents = made.contents
+    vouch = _vouch(made, request, world)
     work = engines.Work(
         hub=made.hub,
         snapshot=snapshot,
@@ -193,7 +150,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         most_jobs=request.most_jobs,
         limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
         tell=tell,
-        finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
+        finished=lambda entry: finished.add(vouch(entry)),
     )
     received = 0
     try:
@@ -214,7 +171,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         history.remember(world.state, made.wanted.name, made.folder)
     except CannotWrite as error:  # the model is complete all the same
         tell(events.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
-    return _result(made, entries, received)
+    return _result(made, entries, received, _write_lock(made, entries, request, world))
 
 
 def _manifest_entries(store: Store) -> Sequence[Entry]:
@@ -222,14 +179,34 @@ def _manifest_entries(store: Store) -> Sequence[Entry]:
     return () if manifest is None else manifest.files
 
 
-def _witness(made: Plan, world: World) -> Witness:
-    """Ask the other hubs for published hashes of the files that this one publishes none of."""
+def _vouch(made: Plan, request: Request, world: World) -> Callable[[Entry], Entry]:
+    """Return what corrects the record of a file: whose hash proves it.
+
+    That is a lock's where one says what to fetch. For files that the hub publishes no hash of, other hubs are asked.
+    """
+    if request.reproduces:
+        return lambda entry: replace(entry, proof_from=LOCK)
+    if all(content.has_hash for content in made.contents):
+        return lambda entry: entry
     others = [h for h in world.auto if h in made.wanted.ids and h != made.snapshot.hub]
     asked = questions(made.wanted, world, others, None) if others else []
-    return Witness.summon(asked, world.clock)
+    return Witness.summon(asked, world.clock).testify
 
 
-def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchResult:
+def _write_lock(made: Plan, entries: Sequence[Entry], request: Request, world: World) -> Path | None:
+    """Lock what was fetched, with every hub that has some of it."""
+    if request.lock is None or request.reproduces:
+        return None
+    chosen = {file.path for file in made.files}
+    files = (RemoteFile(e.path, e.size_bytes, e.sha256, e.git_sha1) for e in entries if e.path in chosen)
+    having = [held for _, held in made.choice.holders if any(map(Shelf(held).same, made.files))]
+    held = tuple(map(lockfile.LockedHub.of, having))
+    path = world.cwd / request.lock
+    lockfile.write(path, lockfile.Lock(made.wanted.name, held, tuple(files)))
+    return path
+
+
+def _result(made: Plan, entries: Sequence[Entry], received_bytes: int, lock: Path | None) -> FetchResult:
     selected = {f.path for f in made.files}
     files = tuple(
         FetchedFile(e.path, e.size_bytes, e.sha256, e.proof, e.proof_from, e.source)
@@ -247,6 +224,8 @@ def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchR
         received_bytes=received_bytes,
         reused_files=len(made.found.done),
         unverified=tuple(f.path for f in files if f.proof == "none"),
+        hubs=made.choice.hubs,
+        lock=lock,
     )
 
 

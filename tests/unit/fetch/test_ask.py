@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeHub, StillClock, listed, snapshot_of
 from internlm_setup.core.errors import SeveralErrors, UnavailableError
 from internlm_setup.core.reach import unreachable
-from internlm_setup.fetch.ask import MOST_TRIES, Question, ask, ask_first
+from internlm_setup.fetch.ask import MOST_TRIES, Question, ask, ask_all, ask_first
 from internlm_setup.fetch.errors import HubBusy, HubUnreachable, RepositoryMissing
 from internlm_setup.fetch.model import Snapshot
 from internlm_setup.fetch.transfer import events
@@ -208,3 +208,49 @@ def test_told_one_at_a_time() -> None:
     with pytest.raises(SeveralErrors):
         ask_first([question(FakeHub([MISSING], name)) for name in ("one", "two")], listen, StillClock())
     assert (len(told), overlaps) == (2, [False])
+
+
+def all_of(*found: FakeHub, doubted: str = "", patience_s: float = LONG_S) -> list[Snapshot | BaseException | None]:
+    """Return what came of asking each."""
+    answers = ask_all([question(h) for h in found], events.ignore, StillClock(), {doubted}, patience_s)
+    assert [a.question.hub.id for a in answers] == [h.id for h in found]
+    return [a.found for a in answers]
+
+
+def test_all_are_waited_for() -> None:
+    """Every hub's answer is had while patience lasts, listings and failures, in the hubs' order."""
+    last = threading.Event()
+    slow = FakeHub([GOOD], before=lambda: last.wait(LONG_S))
+    assert all_of(slow, FakeHub([MISSING], "two"), FakeHub([OTHER], "three", before=last.set)) == [GOOD, MISSING, OTHER]
+
+
+def test_a_silent_hub_costs_no_more_than_patience() -> None:
+    """Who has not answered by then is None, when somebody else has a listing."""
+    over = threading.Event()
+    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
+    assert all_of(silent, FakeHub([OTHER], "two"), patience_s=0.05) == [None, OTHER]
+    over.set()
+
+
+def test_a_failure_is_no_reason_to_stop_waiting() -> None:
+    """While nobody has a listing, the only hub that may still have one is waited for."""
+    late = threading.Event()
+    threading.Timer(0.1, late.set).start()
+    slow = FakeHub([OTHER], "two", before=lambda: late.wait(LONG_S))
+    assert all_of(FakeHub([MISSING]), slow, patience_s=0.01) == [MISSING, OTHER]
+
+
+def test_a_doubted_hub_is_asked_and_not_waited_for() -> None:
+    """It has no more time than the others take; where nobody else has a listing, it is waited for like anybody."""
+    over = threading.Event()
+    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
+    assert all_of(silent, FakeHub([OTHER], "two"), doubted="one") == [None, OTHER]
+    assert silent.asked
+    over.set()
+    assert all_of(FakeHub([GOOD]), FakeHub([MISSING], "two"), doubted="one") == [GOOD, MISSING]
+
+
+def test_our_own_mistakes_are_raised_from_among_answers() -> None:
+    """An exception that is no answer to a person is raised as it is."""
+    with pytest.raises(ZeroDivisionError):
+        all_of(FakeHub([GOOD]), FakeHub([ZeroDivisionError()], "two"))

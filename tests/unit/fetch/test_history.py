@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.files import CannotWrite
-from internlm_setup.fetch.history import MOST_ENTRIES, begin, find, folders, remember
+from internlm_setup.fetch.history import MOST_ENTRIES, begin, find, folders, remember, version_of
+from internlm_setup.fetch.transfer.manifest import Manifest, write_manifest
 
 
 def test_found_again(tmp_path: Path) -> None:
@@ -64,17 +65,17 @@ def test_cannot_be_written(tmp_path: Path) -> None:
 
 def test_what_began_is_known_until_it_is_remembered(tmp_path: Path) -> None:
     """A fetch that never ended leaves its folder in the list of all; one that ended is there once."""
-    begin(tmp_path, Path("/b"))
-    begin(tmp_path, Path("/a"))
-    begin(tmp_path, Path("/b"))
+    begin(tmp_path, Path("/b"), "one")
+    begin(tmp_path, Path("/a"), "one")
+    begin(tmp_path, Path("/b"), "two")
     assert folders(tmp_path) == [Path("/a"), Path("/b")]
     remember(tmp_path, "chat-7b", Path("/b"))
     assert folders(tmp_path) == [Path("/a"), Path("/b")]
-    assert (tmp_path / "begun.json").read_text() == '[\n "/a"\n]'
+    assert (tmp_path / "begun.json").read_text() == '{\n "/a": "one"\n}'
     assert find(tmp_path, "chat-7b") == Path("/b")
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"null", b"\xff"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b"\xff"])
 def test_damaged_list_of_beginnings(tmp_path: Path, text: bytes) -> None:
     """It is an empty one."""
     (tmp_path / "begun.json").write_bytes(text)
@@ -84,5 +85,19 @@ def test_damaged_list_of_beginnings(tmp_path: Path, text: bytes) -> None:
 def test_a_beginning_that_cannot_be_noted(tmp_path: Path) -> None:
     """Nothing happens: the fetch matters more."""
     (tmp_path / "state").write_text("a file")
-    begin(tmp_path / "state", Path("/a"))
+    begin(tmp_path / "state", Path("/a"), "one")
     assert folders(tmp_path / "state") == []
+
+
+def test_whose_version_a_folder_has(tmp_path: Path) -> None:
+    """That of the fetch that began last there, else of the one that made its record; a damaged record says nothing."""
+    state, folder = tmp_path / "state", tmp_path / "model"
+    assert version_of(state, folder) is None
+    write_manifest(folder / ".internlm-setup", Manifest("chat", "one", "lab/chat", "main", None, ()))
+    assert version_of(state, folder) == "one"
+    begin(state, folder, "two")
+    assert version_of(state, folder) == "two"
+    remember(state, "chat", folder)
+    assert version_of(state, folder) == "one"
+    (folder / ".internlm-setup" / "manifest.json").write_text("{")
+    assert version_of(state, folder) is None

@@ -80,7 +80,7 @@ class Bench:
         work = engines.Work(
             hub=hub,
             snapshot=snapshot,
-            contents=engines.contents(hub, snapshot, files),
+            contents=engines.contents(snapshot, files, [(hub, snapshot)]),
             store=self.store,
             network=OFFLINE,
             clock=StillClock(),
@@ -201,7 +201,12 @@ def test_leftovers_count_as_present(bench: Bench) -> None:
     """Space for them is taken already."""
     put(bench.staging, A.path + ".incomplete", b"aaa")
     put(bench.staging, ".cache/notes", b"not of the model")
-    assert Official.present_bytes(bench.store, FakeHub(), engines.contents(FakeHub(), snapshot_of(A), [A])) == 3
+    assert (
+        Official.present_bytes(
+            bench.store, FakeHub(), engines.contents(snapshot_of(A), [A], [(FakeHub(), snapshot_of(A))])
+        )
+        == 3
+    )
 
 
 def test_a_link_in_the_place_of_our_folder(bench: Bench, tmp_path: Path) -> None:

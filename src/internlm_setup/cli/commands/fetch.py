@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.proofs import described
@@ -21,6 +23,11 @@ EXAMPLES = (
     "internlm-setup fetch internlm-chat-7b --source modelscope",
     "internlm-setup fetch internlm2-chat-1_8b --include '*.json' --to ./model",
     "internlm-setup fetch internlm-chat-7b --dry-run",
+    "internlm-setup fetch --lock internlm-chat-7b.lock",
+)
+_NO_MODEL = Text(
+    en="`MODEL` is missing, and no `--lock FILE` says what to fetch",
+    zh="缺少参数 `MODEL`，也没有 `--lock FILE` 说明要下载什么",
 )
 
 
@@ -42,17 +49,21 @@ def fetch(
         str,
         typer.Argument(
             metavar="MODEL",
-            help=say("A name from `models list`, or ORG/NAME", "`models list` 中的名称，或 ORG/NAME"),
+            help=say(
+                "A name from `models list`, or ORG/NAME; left away, what --lock says",
+                "`models list` 中的名称，或 ORG/NAME；省略时由 --lock 决定",
+            ),
         ),
-    ],
+    ] = "",
     source: Annotated[
         str | None,
         typer.Option(
             "--source",
             metavar="HUB",
             help=say(
-                "auto, huggingface, modelscope, openxlab, or a list in order of preference: a,b",
-                "auto、huggingface、modelscope、openxlab，或按优先顺序列出：a,b",
+                "auto, huggingface, modelscope, openxlab, or a list in order of preference: a,b, "
+                "which must hold the same weights",
+                "auto、huggingface、modelscope、openxlab，或按优先顺序列出：a,b，其权重必须相同",
             ),
         ),
     ] = None,
@@ -122,6 +133,17 @@ def fetch(
             ),
         ),
     ] = "native",
+    lock: Annotated[
+        Path | None,
+        typer.Option(
+            "--lock",
+            metavar="FILE",
+            help=say(
+                "With MODEL: write what was fetched to FILE; without: fetch exactly what FILE says",
+                "给出 MODEL 时：把下载的内容写入 FILE；不给出时：下载 FILE 所记录的完全相同的内容",
+            ),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -136,6 +158,8 @@ def fetch(
     from internlm_setup.fetch import service
     from internlm_setup.fetch.world import make_world
 
+    if not model and lock is None:
+        raise WrongCommandLine(problem=_NO_MODEL, command="internlm-setup fetch")
     settings = session.settings(source=source, jobs=jobs, limit_rate=limit_rate)
     request = service.Request(
         model=model,
@@ -150,6 +174,7 @@ def fetch(
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
+        lock=lock,
     )
     with session.progress() as listener:
         world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)
@@ -174,6 +199,7 @@ def _show_plan(session: Session, plan: Plan) -> None:
         "size_bytes": plan.size_bytes,
         "missing_bytes": plan.missing_bytes,
         "files": [{"path": p, "size_bytes": s, "hash": h, "state": state} for p, s, h, state in rows],
+        "hubs": plan.choice.hubs,
     }
     session.output.result(data)
     columns = [Text(en="FILE", zh="文件"), Text(en="SIZE", zh="大小"), Text(en="HERE", zh="已有")]
@@ -212,6 +238,12 @@ def _show_result(session: Session, result: FetchResult) -> None:
             proof=described((f.proof, f.proof_from) for f in result.files),
         )
     )
+    if result.lock is not None:
+        locked = Text(
+            en="to fetch exactly these bytes again: `internlm-setup fetch --lock {lock}`",
+            zh="要再次下载完全相同的内容：`internlm-setup fetch --lock {lock}`",
+        )
+        session.output.talk(locked.fill(lock=shlex.quote(str(result.lock))))
     if result.unverified:
         warning = Text(
             en="no published hash was found for {count} files, so they are NOT verified: {names}",

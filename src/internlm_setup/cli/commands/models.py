@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from internlm_setup.cli.help import add_command, add_group
 from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
-from internlm_setup.core.text import Text, human_size
-
-if TYPE_CHECKING:
-    from internlm_setup.fetch.compare import Standing
+from internlm_setup.core.text import Text
 
 
 def register(app: typer.Typer) -> None:
@@ -80,13 +77,14 @@ def show(
 ) -> None:
     """Print what is known, then what each hub answers."""
     session = Session.of(ctx)
-    from internlm_setup.fetch.compare import compare
+    from internlm_setup.cli.hubs import COLUMNS, row
+    from internlm_setup.fetch.choice import standings
     from internlm_setup.fetch.world import make_world
 
     with session.progress() as listener:
         world = make_world(session.env, session.home, Path.cwd(), session.paths, session.settings())
         known = world.catalog.find(model)
-        standings = compare(known, world, listener, ask_hubs=not offline)
+        found = standings(known, world, listener, ask_hubs=not offline)
     session.output.result(
         {
             "name": known.name,
@@ -97,24 +95,11 @@ def show(
             "original_ids": known.original_ids,
             "revisions": known.revisions,
             "source": known.source,
-            "hubs": standings,
+            "hubs": found,
         }
     )
     session.output.talk(Text(en="{n}: {t}", zh="{n}：{t}").fill(n=known.name, t=known.title))
-    columns = [
-        Text(en="HUB", zh="平台"),
-        Text(en="ID", zh="ID"),
-        Text(en="FILES", zh="文件数"),
-        Text(en="SIZE", zh="大小"),
-        Text(en="SAYS", zh="说明"),
-    ]
-    session.output.table(columns, [_row(s, session) for s in standings])
-    for standing in standings:
+    session.output.table(COLUMNS, [row(standing, session.language) for standing in found])
+    for standing in found:
         if standing.note is not None:
             session.output.talk(standing.note)
-
-
-def _row(standing: Standing, session: Session) -> tuple[object, ...]:
-    size = None if standing.size_bytes is None else human_size(standing.size_bytes)
-    says = standing.verdict.of(session.language)
-    return (standing.hub, standing.repo, standing.files, size, says)

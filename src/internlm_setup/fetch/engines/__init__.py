@@ -25,6 +25,7 @@ from internlm_setup.core.errors import (
 )
 from internlm_setup.core.http import Network
 from internlm_setup.core.text import human_size
+from internlm_setup.fetch.compare import Shelf
 from internlm_setup.fetch.engine_errors import UnknownEngine
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
@@ -113,12 +114,28 @@ def tidy(store: Store) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[Content]:
-    """Group files by their bytes, so that equal ones are fetched once."""
+def contents(snapshot: Snapshot, files: Sequence[RemoteFile], holders: Sequence[tuple[Hub, Snapshot]]) -> list[Content]:
+    """Group files by their bytes, so that equal ones are fetched once, and say which hubs serve each.
+
+    Args:
+        snapshot: The version that the files are of.
+        files: What is wanted of it.
+        holders: Hubs with what they list, best first. One serves what it lists with the same size and hash; where no
+            hub does, the first that lists the same path and size, and no hash against it, is alone asked.
+    """
     pin = snapshot.commit or snapshot.revision
     groups: dict[str, list[RemoteFile]] = {}
     for file in files:
         groups.setdefault(content_key(snapshot.hub, snapshot.repo, pin, file), []).append(file)
+    shelves = [(hub, held, Shelf(held)) for hub, held in holders]
+
+    def sources(file: RemoteFile) -> tuple[Source, ...]:
+        surely = [(hub, held, shelf.same(file)) for hub, held, shelf in shelves]
+        if not any(found for _, _, found in surely):
+            surely = [(hub, held, shelf.maybe(file)) for hub, held, shelf in shelves]
+            surely = [each for each in surely if each[2]][:1]
+        return tuple(Source(hub.id, partial(hub.locate, held, found)) for hub, held, found in surely if found)
+
     return [
         Content(
             key=key,
@@ -126,7 +143,7 @@ def contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[
             sha256=same[0].sha256,
             git_sha1=same[0].git_sha1,
             paths=tuple(f.path for f in same),
-            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0])),),
+            sources=sources(same[0]),
             etag=same[0].etag,
         )
         for key, same in groups.items()

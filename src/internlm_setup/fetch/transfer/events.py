@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from internlm_setup.core.text import Text
+from internlm_setup.fetch.model import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,13 @@ class Asking:
 
     hub: str
     host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Several hubs were asked; this is what each holds, the one whose version is used first."""
+
+    hubs: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class Noted:
     warning: bool = False
 
 
-Event = Asking | Planned | FileStarted | Advanced | Verifying | FileFinished | FileFailed | Retrying | Noted
+Event = Asking | Compared | Planned | FileStarted | Advanced | Verifying | FileFinished | FileFailed | Retrying | Noted
 Listener = Callable[[Event], None]
 
 

@@ -1,0 +1,117 @@
+"""What a request asks for, found at hubs: a model by its name, or the files of a lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from internlm_setup.core.text import Text
+from internlm_setup.fetch import engines, history, layouts, lockfile
+from internlm_setup.fetch.catalog import Wanted
+from internlm_setup.fetch.choice import Choice, choose
+from internlm_setup.fetch.errors import NothingMatches
+from internlm_setup.fetch.model import RemoteFile, Snapshot
+from internlm_setup.fetch.reproduce import reproduce
+from internlm_setup.fetch.source_errors import NotWithLock
+from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer.plan import select
+from internlm_setup.fetch.world import World
+
+LOCK = "lock"  # what proves a file that a lock file named
+_BEGUN = Text(en="the folder was begun with its version", zh="该文件夹是用它的版本开始的")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for.
+
+    Attributes:
+        model: A name, an alias, an id at any hub, or a page's address; empty to fetch what `lock` says.
+        sources: Hubs to ask, in order of preference; empty means `auto`.
+        revision: None for each hub's default.
+        include: Globs of files to take; empty means all.
+        exclude: Globs of files to leave.
+        to: The destination, or None for the layout's default.
+        layout: A layout's id.
+        jobs: Connections in all, at least 1.
+        most_jobs: What they may grow to on a line where that helps; not at all when it is not above `jobs`.
+        limit_rate_bytes_per_s: None for no limit.
+        force: Replace files that are in the way.
+        engine: An engine's id: `native`, or `official` for the vendor's own downloader.
+        lock: The lock file to write, or without a model the one to read; None for none.
+    """
+
+    model: str
+    sources: tuple[str, ...] = ()
+    revision: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    to: Path | None = None
+    layout: str = "dir"
+    jobs: int = 8
+    most_jobs: int = 0
+    limit_rate_bytes_per_s: int | None = None
+    force: bool = False
+    engine: str = "native"
+    lock: Path | None = None
+
+    @property
+    def reproduces(self) -> Path | None:
+        """The lock file that says what to fetch."""
+        return None if self.model else self.lock
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was asked for, found at hubs."""
+
+    wanted: Wanted
+    choice: Choice
+    folder: Path
+
+
+def resolve(request: Request, world: World, tell: events.Listener) -> Target:
+    """Find the model or the lock, ask the hubs, select the files, choose the folder.
+
+    Raises:
+        SetupError: Unknown names, hubs that do not answer, refuse or differ, hostile listings, a lock that is none.
+    """
+    engine = engines.get(request.engine)
+    target = _locked(request.reproduces, request, world, tell) if request.reproduces else _asked(request, world, tell)
+    engine.check(target.choice.hub, request.limit_rate_bytes_per_s)
+    return target
+
+
+def _asked(request: Request, world: World, tell: events.Listener) -> Target:
+    wanted = world.catalog.want(request.model, request.sources or None)
+    if request.lock is not None:
+        lockfile.check_place(world.cwd / request.lock, wanted)
+
+    def prefer(snapshot: Snapshot) -> Text | None:
+        folder = _folder(request, world, snapshot.repo, snapshot.revision)
+        return _BEGUN if history.version_of(world.state, folder) == snapshot.hub else None
+
+    def take(snapshot: Snapshot) -> tuple[RemoteFile, ...]:
+        files = tuple(select(snapshot.files, request.include, request.exclude))
+        if not files:
+            include, exclude = " ".join(request.include) or "-", " ".join(request.exclude) or "-"
+            raise NothingMatches(snapshot.repo, len(snapshot.files), include, exclude, request.model)
+        return files
+
+    choice = choose(wanted, world, tell, sources=request.sources, revision=request.revision, prefer=prefer, select=take)
+    return Target(wanted, choice, _folder(request, world, choice.snapshot.repo, choice.snapshot.revision))
+
+
+def _locked(path: Path, request: Request, world: World, tell: events.Listener) -> Target:
+    """Find what a lock file says; the folder is called as it was when the lock was written."""
+    given = {"--revision": request.revision, "--include": request.include, "--exclude": request.exclude}
+    for option in (option for option, value in given.items() if value):
+        raise NotWithLock(option, str(path))
+    lock = lockfile.read(world.cwd / path)
+    choice = reproduce(lock, path, world, tell, request.sources)
+    return Target(lock.wanted, choice, _folder(request, world, lock.hubs[0].repo, lock.hubs[0].revision))
+
+
+def _folder(request: Request, world: World, repo: str, revision: str) -> Path:
+    to = None if request.to is None else world.cwd / request.to
+    return layouts.get(request.layout).folder(to, world.cwd, world.home, world.env, repo, revision)

@@ -1,0 +1,141 @@
+"""Lock files: the same bytes for the same lock, nothing secret, and nothing believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import git_sha1, sha256
+from internlm_setup.core.errors import SetupError
+from internlm_setup.core.files import CannotRead
+from internlm_setup.fetch.catalog import Wanted
+from internlm_setup.fetch.lockfile import Lock, LockedHub, check_place, read, write
+from internlm_setup.fetch.model import RemoteFile
+from internlm_setup.fetch.source_errors import BadLock, NoLock, OtherLock
+from internlm_setup.fetch.transfer.errors import HostileListing
+
+LOCK = Lock(
+    "chat",
+    (
+        LockedHub("huggingface", "lab/chat", "refs/pr/1", "c0ffee" * 6 + "c0ff"),
+        LockedHub("modelscope", "Lab_CN/chat", "v1.0+cu", None),
+        LockedHub("openxlab", "OpenLab/Chat", "", None),
+    ),
+    (
+        RemoteFile("a/weights.bin", 7, sha256(b"weights"), None),
+        RemoteFile("模型.md", 2, sha256(b"hi"), git_sha1(b"hi")),
+    ),
+)
+Edit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A written lock."""
+    write(tmp_path / "chat.lock", LOCK)
+    return tmp_path / "chat.lock"
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    """A lock survives its file, and is written in one way."""
+    assert read(path) == LOCK
+    before = path.read_bytes()
+    write(path, read(path))
+    assert path.read_bytes() == before
+    assert before.endswith(b"\n")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """The command that writes one is named."""
+    with pytest.raises(NoLock) as caught:
+        read(tmp_path / "none")
+    assert "fetch MODEL --lock" in (caught.value.next_step() or "")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    """What cannot be read is said to be so."""
+    with pytest.raises(CannotRead):
+        read(tmp_path)
+
+
+def hub(**fields: object) -> Edit:
+    return lambda lock: lock["hubs"][0].update(fields)
+
+
+def file(**fields: object) -> Edit:
+    return lambda lock: lock["files"][0].update(fields)
+
+
+def top(**fields: object) -> Edit:
+    return lambda lock: lock.update(fields)
+
+
+@pytest.mark.parametrize(
+    ("edit", "error"),
+    [
+        (top(schema=2), BadLock),
+        (top(model="../../x"), BadLock),
+        (top(model=7), BadLock),
+        (top(hubs=[]), BadLock),
+        (top(hubs={"hub": "x"}), BadLock),
+        (top(files=[]), BadLock),
+        (top(files=[1]), BadLock),
+        (hub(hub="../hubs"), BadLock),
+        (hub(hub="os.path"), BadLock),
+        (hub(repo=".."), BadLock),
+        (hub(repo="lab/.."), BadLock),
+        (hub(repo="https://x.test/lab/chat"), BadLock),
+        (hub(commit=7), BadLock),
+        (hub(revision=None), BadLock),
+        (hub(revision="../../../etc"), HostileListing),
+        (hub(revision="/etc"), HostileListing),
+        (hub(commit="..\\x"), HostileListing),
+        (file(path="../up"), HostileListing),
+        (file(path="/abs"), HostileListing),
+        (file(path=".internlm-setup/manifest.json"), HostileListing),
+        (file(path="模型.MD"), HostileListing),
+        (file(path=7), BadLock),
+        (file(size_bytes=None), BadLock),
+        (file(size_bytes=True), BadLock),
+        (file(size_bytes=-1), HostileListing),
+        (file(size_bytes=1 << 60), HostileListing),
+        (file(sha256=None), BadLock),
+        (file(sha256="A" * 64), BadLock),
+        (file(sha256="x"), BadLock),
+        (file(git_sha1="x"), HostileListing),
+        (file(git_sha1=[]), HostileListing),
+        (lambda lock: lock["files"][0].pop("sha256"), BadLock),
+        (lambda lock: lock["files"].append(lock["files"][0]), HostileListing),
+    ],
+)
+def test_hostile(path: Path, edit: Edit, error: type[SetupError]) -> None:
+    """A lock may come from anybody: nothing in it leads out of the folder, and each value is what it should be."""
+    value = json.loads(path.read_text("utf-8"))
+    edit(value)
+    path.write_text(json.dumps(value), "utf-8")
+    with pytest.raises(error):
+        read(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"null", b"\xff", b"[" * 100_000, b"weights: yes"])
+def test_something_else(path: Path, data: bytes) -> None:
+    """Whatever else is there is no lock."""
+    path.write_bytes(data)
+    with pytest.raises(BadLock):
+        read(path)
+
+
+def test_where_a_lock_may_be_written(path: Path) -> None:
+    """Over nothing, and over a lock of the same model; not over that of another one, nor over another file."""
+    check_place(path.with_name("new"), Wanted("chat", {"modelscope": "Lab_CN/chat"}))
+    check_place(path, Wanted("chat-renamed", {"modelscope": "Lab_CN/chat", "huggingface": "lab/other"}))
+    with pytest.raises(OtherLock) as caught:
+        check_place(path, Wanted("chat", {"modelscope": "Elsewhere/chat"}))
+    assert (caught.value.locked, caught.value.model) == ("chat", "chat")
+    path.write_text("precious")
+    with pytest.raises(BadLock):
+        check_place(path, Wanted("chat", {"modelscope": "Lab_CN/chat"}))
