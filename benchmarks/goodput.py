@@ -6,7 +6,7 @@ those of one that was cut off are counted at the client's network card.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Pull:
     failure: str
 
 
-Pulls = dict[str, list[Pull]]
+Pulls = Mapping[str, Sequence[Pull]]
 
 
 def take_turns(here: Session, course: Course, tools: Sequence[Tool]) -> Pulls:

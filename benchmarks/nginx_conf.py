@@ -13,7 +13,7 @@ from listings import Listings, Page
 from models import Model
 
 WORKERS = 2
-_LOG = "$msec $request_time $request_method $status $body_bytes_sent $server_port $request_uri"
+_LOG = "$msec $request_time $request_method $status $body_bytes_sent $server_port $range $request_uri"
 _FRAME = """\
 daemon off;
 {user}
@@ -29,6 +29,7 @@ http {{
     sendfile on; tcp_nopush on; tcp_nodelay on; etag off; default_type application/octet-stream;
     keepalive_requests 1000000; keepalive_timeout 300; open_file_cache max=16384 inactive=300;
     map_hash_max_size 65536; map_hash_bucket_size 512;
+    map "$http_range" $range {{ default $http_range; "" -; }}
 {maps}
     server {{
         listen {host}:{port} backlog=1024;
@@ -43,7 +44,7 @@ http {{
 }}
 """
 _AT_CDN = """\
-        location ~ ^/(?:{name}/resolve/[^/]+|ms)/(?<path>.+)$ {{
+        location ~ ^/(?:(?:models/)?{name}/resolve/[^/]+|ms)/(?<path>.+)$ {{
             add_header X-Repo-Commit {commit} always;
             add_header X-Linked-Size $size always;
             add_header X-Linked-ETag '"$sha256"' always;

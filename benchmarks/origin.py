@@ -23,7 +23,7 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class Request(NamedTuple):
-    """One request as nginx logged it, when it was over."""
+    """One request as nginx logged it, when it was over; `span` is its Range header, or `-`."""
 
     ended_s: float
     took_s: float
@@ -31,6 +31,7 @@ class Request(NamedTuple):
     status: int
     body_bytes: int
     port: int
+    span: str
     target: str
 
 
@@ -80,6 +81,11 @@ class Origin:
         self._nginx.terminate()
         self._nginx.wait()
 
+    @property
+    def pid(self) -> int:
+        """The master process; its workers are its children."""
+        return self._nginx.pid
+
     def requests(self) -> list[Request]:
         """Return what was logged since the last call."""
         with (self._folder / "access.log").open("rb") as file:
@@ -103,5 +109,5 @@ def program() -> str:
 
 
 def _parse(line: str) -> Request:
-    ended_s, took_s, method, status, body_bytes, port, target = line.split(" ", 6)
-    return Request(float(ended_s), float(took_s), method, int(status), int(body_bytes), int(port), target)
+    ended_s, took_s, method, status, body_bytes, port, span, target = line.split(" ", 7)
+    return Request(float(ended_s), float(took_s), method, int(status), int(body_bytes), int(port), span, target)

@@ -34,19 +34,19 @@ def bars(title: str, unit: str, rows: Sequence[Bar], goal: float | None = None) 
     scale = (WIDTH - LEFT - RIGHT) / most
     parts = [
         _line(LEFT + x * scale, TOP, LEFT + x * scale, bottom, FAINT)
-        + _text(LEFT + x * scale, bottom + 16, f"{x:g}", anchor="middle")
-        for x in _steps(most)
+        + text(LEFT + x * scale, bottom + 16, f"{x:g}", anchor="middle")
+        for x in steps(most)
     ]
     for number, bar in enumerate(rows):
         y, value = TOP + ROW * number + 4, bar.value
-        parts.append(_text(LEFT - 8, y + 13, _cut(bar.name, LEFT), anchor="end"))
+        parts.append(text(LEFT - 8, y + 13, _cut(bar.name, LEFT), anchor="end"))
         parts.append(_box(LEFT, y, value.median * scale, ROW - 8, OURS if bar.ours else THEIRS))
         ends = (LEFT + value.low * scale, LEFT + value.high * scale)
         parts.append(_line(ends[0], y + 9, ends[1], y + 9, INK))
-        parts.append(_text(ends[1] + 6, y + 13, f"{value.median:.3g}"))
+        parts.append(text(ends[1] + 6, y + 13, f"{value.median:.3g}"))
     if goal is not None:
         parts.append(_line(LEFT + goal * scale, TOP - 4, LEFT + goal * scale, bottom, GOAL, dashed=True))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, bottom + 34, unit, anchor="middle"))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, bottom + 34, unit, anchor="middle"))
     return frame(title, bottom + 44, parts)
 
 
@@ -65,21 +65,21 @@ def curves(
     left, bottom, right = 60, TOP + CURVES_HEIGHT, WIDTH - 20
     longest, highest = max(x for x, _ in points) or 1.0, max(y for _, y in points) or 1.0
     x_scale, y_scale = (right - left) / longest, CURVES_HEIGHT / highest
-    parts = [_text(left + x * x_scale, bottom + 16, f"{x:g}", anchor="middle") for x in _steps(longest)]
-    for y in _steps(highest):
+    parts = [text(left + x * x_scale, bottom + 16, f"{x:g}", anchor="middle") for x in steps(longest)]
+    for y in steps(highest):
         parts.append(_line(left, bottom - y * y_scale, right, bottom - y * y_scale, FAINT))
-        parts.append(_text(left - 6, bottom - y * y_scale + 4, f"{y:g}", anchor="end"))
+        parts.append(text(left - 6, bottom - y * y_scale + 4, f"{y:g}", anchor="end"))
     for number, (name, its) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{left + x * x_scale:.1f},{bottom - y * y_scale:.1f}" for x, y in its)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
         at = bottom + 52 + 18 * number
-        parts.append(_box(left, at - 9, 14, 9, colour) + _text(left + 20, at, name))
+        parts.append(_box(left, at - 9, 14, 9, colour) + text(left + 20, at, name))
     for x, words in marks:
         parts.append(_line(left + x * x_scale, TOP, left + x * x_scale, bottom, GOAL, dashed=True))
-        parts.append(_text(left + x * x_scale + 4, TOP + 12, words))
-    parts.append(_text((left + right) / 2, bottom + 34, axes[0], anchor="middle"))
-    parts.append(_text(left, TOP - 6, axes[1]))
+        parts.append(text(left + x * x_scale + 4, TOP + 12, words))
+    parts.append(text((left + right) / 2, bottom + 34, axes[0], anchor="middle"))
+    parts.append(text(left, TOP - 6, axes[1]))
     return frame(title, bottom + 44 + 18 * len(lines), parts)
 
 
@@ -105,20 +105,21 @@ def frame(title: str, height: float, parts: Sequence[str]) -> str:
     ])  # fmt: skip
 
 
-def _steps(most: float) -> list[float]:
+def steps(most: float) -> list[float]:
     """Return three to six round numbers from 0 to at most `most`, which is above 0."""
     size = 10 ** math.floor(math.log10(most))
     step = next(size * part for part in (0.2, 0.5, 1, 2) if most / (size * part) <= 6)
     return [round(step * number, 10) for number in range(int(most / step + 1e-9) + 1)]
 
 
+def text(x: float, y: float, words: str, anchor: str = "start") -> str:
+    """Return words at a place."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
 def _cut(words: str, room: float) -> str:
     longest = int(room / CHAR) - 2
     return words if len(words) <= longest else words[: longest - 1] + "…"
-
-
-def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
