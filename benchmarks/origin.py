@@ -66,9 +66,10 @@ class Origin:
         return f"{self._cdn_url}/{self.model.name}/{path}"
 
     def __enter__(self) -> Origin:  # noqa: PYI034  # Self needs Python 3.11
-        self._nginx = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-        give_up_s = time.monotonic() + _PATIENCE_S
         started = self._folder / "nginx.pid"
+        started.unlink(missing_ok=True)
+        self._nginx = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+        give_up_s = time.monotonic() + _PATIENCE_S
         while not (started.exists() and started.stat().st_size):
             if self._nginx.poll() is not None or time.monotonic() > give_up_s:
                 raise RuntimeError("nginx did not start:\n" + (self._folder / "error.log").read_text())
@@ -81,10 +82,14 @@ class Origin:
         self._nginx.terminate()
         self._nginx.wait()
 
-    @property
-    def pid(self) -> int:
-        """The master process; its workers are its children."""
-        return self._nginx.pid
+    def signal(self, number: int) -> None:
+        """Send a signal to nginx and its workers at once."""
+        os.killpg(self._nginx.pid, number)
+
+    def restart(self) -> None:
+        """Start again after its death."""
+        self._nginx.wait()
+        self.__enter__()
 
     def requests(self) -> list[Request]:
         """Return what was logged since the last call."""

@@ -41,17 +41,16 @@ def can(program: Path, option: str) -> bool:
     return option in said.stdout
 
 
-def aria2c(origins: Sequence[Origin], connections: int = CONNECTIONS) -> Tool:
+def aria2c(origins: Sequence[Origin], connections: int = CONNECTIONS, options: Sequence[str] = ()) -> Tool:
     """Return `aria2c` given the file's address at every hub by hand, and its checksum."""
 
     def command(origin: Origin, folder: Path) -> list[str]:
         (entry,) = origin.model.entries
-        alone = peers.aria2c().command(origin, folder)[:-1]
-        words = [word for word in alone if not word.startswith(("-x", "-s"))]
-        words[1:1] = [f"-x{min(connections, 16)}", f"-s{connections}"]
-        return [*words, *(one.file_url(entry.path) for one in origins)]
+        alone = peers.aria2c(f"-s{connections}", *options).command(origin, folder)  # the last -s counts
+        return [*alone[:-1], *(one.file_url(entry.path) for one in origins)]
 
-    return Tool(f"aria2c -s{connections} --checksum, both addresses", command, "sha256", needs="aria2c")
+    name = " ".join([f"aria2c -s{connections} --checksum", *options])
+    return Tool(f"{name}, {len(origins)} addresses", command, "sha256", needs="aria2c")
 
 
 def discarding(origins: Sequence[Origin], rates: Sequence[int]) -> Tool:
