@@ -18,6 +18,7 @@ from session import Session
 from star import Sample, Star, Watch
 
 MB = 1_000_000
+LONGEST_SAID = 80
 Meddling = Callable[[Watch, Started], None]
 
 
@@ -76,7 +77,8 @@ def measure(
 
 def _failure(origin: Origin, tool: Tool, to: Path, run: Run) -> str:
     if run.exit_code:
-        return f"exit code {run.exit_code}: {(run.said.strip().splitlines() or [''])[-1]}"
+        last = next((line for line in reversed(run.said.splitlines()) if line.strip()), "")
+        return f"exit code {run.exit_code}" + (f": {last.strip()[:LONGEST_SAID]}" if last else "")
     return (session.difference(origin.model, to) or "") if tool.keeps else ""
 
 

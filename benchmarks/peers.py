@@ -128,14 +128,15 @@ def aria2c(*options: str) -> Tool:
     return Tool(" ".join(["aria2c -x16 -s16 --checksum", *options]), command, "sha256", needs="aria2c")
 
 
-def curl() -> Tool:
+def curl(*options: str) -> Tool:
     """Return plain `curl`: the floor of one connection, without any check."""
 
     def command(origin: Origin, folder: Path) -> list[str]:
         (entry,) = origin.model.entries
-        return ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path), origin.file_url(entry.path)]
+        words = ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path)]
+        return [*words, *options, origin.file_url(entry.path)]
 
-    return Tool("curl (floor)", command, "nothing", peer=False, needs="curl")
+    return Tool(" ".join(["curl (floor)", *options]), command, "nothing", peer=False, needs="curl")
 
 
 def wget() -> Tool:

@@ -34,6 +34,16 @@ def endpoints(huggingface: Origin, modelscope: Origin) -> dict[str, str]:
     return {"HF_ENDPOINT": huggingface.url, "MODELSCOPE_ENDPOINT": modelscope.url}
 
 
+def at(tool: Tool, hub: Origin) -> Tool:
+    """Return a tool that asks this hub, whichever one it is told of."""
+
+    def command(origin: Origin, folder: Path) -> list[str]:
+        del origin
+        return tool.command(hub, folder)
+
+    return replace(tool, command=command, env={**tool.env, **endpoints(hub, hub)})
+
+
 @cache
 def can(program: Path, option: str) -> bool:
     """Tell whether the program that is measured has an option of `fetch`."""
