@@ -42,7 +42,15 @@ class Origin:
         url: What a hub's client takes for its endpoint.
     """
 
-    def __init__(self, model: Model, folder: Path, where: Where, *, limit_bytes_per_s: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        folder: Path,
+        where: Where,
+        *,
+        limit_bytes_per_s: int | None = None,
+        requests_per_s: int | None = None,
+    ) -> None:
         """Prepare the pages and the configuration.
 
         Args:
@@ -50,6 +58,7 @@ class Origin:
             folder: For nginx's files; must not exist.
             where: Where it listens.
             limit_bytes_per_s: The most that one connection to the CDN gets.
+            requests_per_s: What the hub answers in all; above that it says 429, and to come again in a second.
         """
         self.model = model
         self.url = f"http://{where.host}:{where.port}"
@@ -57,7 +66,7 @@ class Origin:
         self._folder = folder
         self._read_from = 0
         (folder / "temp").mkdir(parents=True)
-        configuration = nginx_conf.write(model, folder, where, limit_bytes_per_s)
+        configuration = nginx_conf.write(model, folder, where, limit_bytes_per_s, requests_per_s)
         self._command = [*_DIES_WITH_US, *where.enter, program()]
         self._command += ["-e", str(folder / "error.log"), "-c", str(configuration)]
 
