@@ -16,6 +16,12 @@ QUESTIONS = (
     "kills",
     "capped",
     "faraway",
+    "two_hubs",
+    "dying_hub",
+    "lying_hub",
+    "changed_hub",
+    "rate_limited",
+    "already_here",
     "editors",
 )
 
