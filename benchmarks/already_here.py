@@ -94,7 +94,7 @@ def hashing(found: Path) -> Tool:
         del origin, folder
         return ["sh", "-c", find, "sh", str(found)]
 
-    return Tool(HASHING, command, "nothing", peer=False, keeps=False, needs="openssl")
+    return Tool(HASHING, command, peers.NO_CHECK, peer=False, keeps=False, needs="openssl")
 
 
 def in_place(tool: Tool, found: Path) -> Tool:

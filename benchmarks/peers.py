@@ -19,6 +19,7 @@ CACHE = ROOT / ".tools" / "bench"
 CONNECTIONS = 16
 OFFICIAL = "the official clients"
 HUBDL = "hubdl"
+NO_CHECK = "nothing"
 _FROM_INDEX = {OFFICIAL: ("peers", ["huggingface_hub", "modelscope"]), HUBDL: (HUBDL, [HUBDL])}
 _PACKAGES = {
     "aria2c": "aria2",
@@ -97,7 +98,7 @@ def huggingface() -> Tool:
     def command(origin: Origin, folder: Path) -> list[str]:
         return [str(_peers_bin() / "hf"), "download", origin.model.name, "--local-dir", str(folder)]
 
-    return Tool("hf (plain HTTP, no Xet)", command, "nothing", needs=OFFICIAL)
+    return Tool("hf (plain HTTP, no Xet)", command, NO_CHECK, needs=OFFICIAL)
 
 
 def modelscope(*, parallel: bool) -> Tool:
@@ -136,7 +137,7 @@ def curl(*options: str) -> Tool:
         words = ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path)]
         return [*words, *options, origin.file_url(entry.path)]
 
-    return Tool(" ".join(["curl (floor)", *options]), command, "nothing", peer=False, needs="curl")
+    return Tool(" ".join(["curl (floor)", *options]), command, NO_CHECK, peer=False, needs="curl")
 
 
 def wget() -> Tool:
@@ -146,7 +147,7 @@ def wget() -> Tool:
         (entry,) = origin.model.entries
         return ["wget", "-q", "--no-config", "-O", str(folder / entry.path), origin.file_url(entry.path)]
 
-    return Tool("wget", command, "nothing", needs="wget")
+    return Tool("wget", command, NO_CHECK, needs="wget")
 
 
 def discarding() -> Tool:
@@ -158,7 +159,7 @@ def discarding() -> Tool:
         program = str(Path(__file__).with_name("discard.py"))
         return [sys.executable, program, str(CONNECTIONS), origin.file_url(entry.path), str(entry.size_bytes)]
 
-    return Tool(f"{CONNECTIONS} sockets, discarding", command, "nothing", peer=False, keeps=False)
+    return Tool(f"{CONNECTIONS} sockets, discarding", command, NO_CHECK, peer=False, keeps=False)
 
 
 def synced(tool: Tool) -> Tool:

@@ -74,7 +74,7 @@ def discarding(origins: Sequence[Origin], rates: Sequence[int]) -> Tool:
             words += [one.file_url(entry.path), str(entry.size_bytes * rate // sum(rates))]
         return words
 
-    return Tool(f"{CONNECTIONS} sockets, discarding", command, "nothing", peer=False, keeps=False)
+    return Tool(f"{CONNECTIONS} sockets, discarding", command, peers.NO_CHECK, peer=False, keeps=False)
 
 
 def hubdl() -> Tool:
