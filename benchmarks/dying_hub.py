@@ -99,7 +99,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mbit", type=int, default=300, help="what each hub's link carries (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=90, help="cut a run off after this time (%(default)s)")
     parser.add_argument("--deaths", nargs="+", choices=DEATHS, default=list(DEATHS), help="(%(default)s)")
-    return session.parse(parser, words, size_mb=100, limit_s=20, rounds=1)
+    return session.parse(parser, words, size_mb=60, limit_s=10, rounds=1, deaths=["killed"])
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -62,7 +62,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--piece-mib", type=int, default=4, help="what counts as a piece (%(default)s)")
     parser.add_argument("--mbit", type=int, default=600, help="what each hub's link carries (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=120, help="cut a run off after this time (%(default)s)")
-    return session.parse(parser, words, size_mb=200, piece_mib=1, limit_s=30, rounds=1)
+    return session.parse(parser, words, size_mb=200, piece_mib=1, limit_s=10, rounds=1)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -69,7 +69,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--allowed", type=int, default=50, help="requests a second (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=900, help="cut ours off after this time (%(default)s)")
     parser.add_argument("--peers-limit-s", type=float, default=120, help="and peers after this (%(default)s)")
-    return session.parse(parser, words, files=500, peers_limit_s=20)
+    return session.parse(parser, words, files=200, peers_limit_s=8)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -23,6 +23,8 @@ import results
 import session
 import several
 import star
+import trace_picture
+import traces
 from contest import Pulls, Ring
 from models import Model
 from origin import Origin
@@ -45,7 +47,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit-s", type=float, default=90, help="cut a run off after this time (%(default)s)")
     parser.add_argument("--links", nargs="+", metavar="MBIT+MBIT", default=LINKS, help="(%(default)s)")
     parser.add_argument("--traces", type=Path, metavar="DIR", help="leave the traces of our last runs there")
-    return session.parse(parser, words, size_mb=100, limit_s=30, rounds=1)
+    return session.parse(parser, words, size_mb=60, limit_s=10, rounds=1, links=["300+30"])
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -77,7 +79,8 @@ def over(here: Session, model: Model, links: str, rates: Sequence[int]) -> None:
     best = [plot.Bar(tool.name, Spread.of(goodput.rates(pulls[tool.name])), tool.ours) for tool in tools]
     svg = plot.bars(title, "MB/s", best)
     picture = plot.save(here.name, svg, "megabytes a second by tool", write=here.options.write)
-    here.publish(title, contest.table(ring, tools, pulls), failures, picture, verdict(here, ring, tools, pulls))
+    shown = [contest.table(ring, tools, pulls), failures, picture, by_trace(here, title)]
+    here.publish(title, *shown, verdict(here, ring, tools, pulls))
 
 
 def contestants(here: Session, ring: Ring) -> list[Tool]:
@@ -94,6 +97,16 @@ def contestants(here: Session, ring: Ring) -> list[Tool]:
 def trace_of(here: Session, order: Sequence[str]) -> Path:
     """Return where the trace of our last run lies."""
     return Path(here.options.traces or here.folder).absolute() / f"{here.name}-{order[0]}-first.jsonl"
+
+
+def by_trace(here: Session, title: str) -> str:
+    """Draw the trace of our last run; return what it says and the line that shows it, nothing where there is none."""
+    if not (spans := traces.read(trace_of(here, ORDERS[0]))):
+        return ""
+    svg = trace_picture.draw(title, spans)
+    picture = plot.save(f"{here.name}_trace", svg, "pieces by hub and connection", write=here.options.write)
+    said = f"By our own trace of the last round, {len(spans)} requests, and a tail of {traces.tail_s(spans):.2f} s."
+    return f"{said}\n\n{picture}".strip()
 
 
 def verdict(here: Session, ring: Ring, tools: Sequence[Tool], pulls: Pulls) -> str:

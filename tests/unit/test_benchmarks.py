@@ -238,8 +238,8 @@ def test_a_trace_is_read_in_order(tmp_path: Path) -> None:
     """Lines may come in any order and say more; a trace that was not written is empty."""
     lines = [
         json.dumps({
-            "path": s.path, "piece": s.at, "source": s.source, "start": s.start_s, "end": s.end_s, "bytes": s.size_bytes,
-            "more": 1,
+            "path": s.path, "piece": s.at, "source": s.source, "start": s.start_s, "end": s.end_s,
+            "bytes": s.size_bytes, "more": 1,
         })
         for s in reversed(SPANS)
     ]  # fmt: skip
