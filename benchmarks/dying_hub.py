@@ -201,10 +201,9 @@ def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]
     wishes, size_bytes, ours = [], ring.origins[0].model.size_bytes, [tool.name for tool in tools if tool.ours]
     for name in ours:
         its = stories[name]
-        wrong = next((one.pull.failure for one in its if one.pull.failure), "")
         lost_s = max(one.lost_s(survivor, size_bytes) for one in its)
         wishes += [
-            results.Wish(f"{name}: finishes", "right", wrong or "right", not wrong),
+            results.finishes(name, goodput.failure([one.pull for one in its])),
             results.at_most(f"{name}: lost", LOST_S, lost_s, " s"),
             results.at_most(
                 f"{name}: comes twice", round(TWICE_MB), max(too_many_mb(o, size_bytes) for o in its), " MB"

@@ -171,11 +171,10 @@ def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]
     wishes = []
     for name in [tool.name for tool in tools if tool.ours]:
         its = [one for one in stories[name] if one.lies]
-        wrong = next((one.pull.failure for one in its if one.pull.failure), "" if its else "never lied to")
         named = bool(its) and all(one.blames for one in its)
         most = max((more_share(one, size_bytes) for one in its), default=0.0)
         wishes += [
-            results.Wish(f"{name}: finishes", "right", wrong or "right", not wrong),
+            results.finishes(name, goodput.failure([one.pull for one in its]) if its else "never lied to"),
             results.Wish(f"{name}: names the liar", "yes", "yes" if named else "no", named),
             results.at_most(f"{name}: more bytes", MORE_SHARE * 100, most * 100, " %"),
         ]

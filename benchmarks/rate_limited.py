@@ -165,9 +165,8 @@ def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]
         its = stories[name]
         share = min(one.files_per_s for one in its) / here.options.allowed
         impatient = max(one.impatient / max(len(one.asked), 1) for one in its)
-        end = next((one.end for one in its if one.end != "right"), "right")
         wishes += [
-            results.Wish(f"{name}: finishes", "right", end, end == "right"),
+            results.finishes(name, next((one.end for one in its if one.end != "right"), "")),
             results.at_least(f"{name}: files a second ÷ allowed", LEAST_SHARE, share),
             results.at_most(f"{name}: requests while told to wait", MOST_IMPATIENT * 100, impatient * 100, " %"),
         ]

@@ -80,7 +80,8 @@ def over(here: Session, model: Model, links: str, rates: Sequence[int]) -> None:
     svg = plot.bars(title, "MB/s", best)
     picture = plot.save(here.name, svg, "megabytes a second by tool", write=here.options.write)
     shown = [contest.table(ring, tools, pulls), failures, picture, by_trace(here, title)]
-    here.publish(title, *shown, verdict(here, ring, tools, pulls))
+    ends = [results.finishes(tool.name, goodput.failure(pulls[tool.name])) for tool in chosen if tool.ours]
+    here.publish(title, *shown, verdict(here, ring, tools, pulls, ends))
 
 
 def contestants(here: Session, ring: Ring) -> list[Tool]:
@@ -96,7 +97,9 @@ def contestants(here: Session, ring: Ring) -> list[Tool]:
 
 def trace_of(here: Session, order: Sequence[str]) -> Path:
     """Return where the trace of our last run lies."""
-    return Path(here.options.traces or here.folder).absolute() / f"{here.name}-{order[0]}-first.jsonl"
+    folder = Path(here.options.traces or here.folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{here.name}-{order[0]}-first.jsonl"
 
 
 def by_trace(here: Session, title: str) -> str:
@@ -109,9 +112,9 @@ def by_trace(here: Session, title: str) -> str:
     return f"{said}\n\n{picture}".strip()
 
 
-def verdict(here: Session, ring: Ring, tools: Sequence[Tool], pulls: Pulls) -> str:
+def verdict(here: Session, ring: Ring, tools: Sequence[Tool], pulls: Pulls, ends: Sequence[Wish]) -> str:
     """Hold ours against the acceptance figures."""
-    wishes = goodput.wishes_against(peers.discarding().name, 0.95, tools, pulls)
+    wishes = [*ends, *goodput.wishes_against(peers.discarding().name, 0.95, tools, pulls)]
     rates = ring.star.rates_bytes_per_s
     if len(set(rates)) == 1:
         alone = {tool.name for tool in several.single()} & {tool.name for tool in tools}
