@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import comparison
 import models
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -66,8 +67,9 @@ def main(words: Sequence[str] | None = None) -> int:
                 list(known), options.rounds, lambda name: story(here, origin, known[name], found)
             )
         title = f"{options.files} files of {options.size_mb} MB are already here, under another name"
-        rows = [plot.Bar(tool.name, speed(model.size_bytes, stories[tool.name]), tool.ours) for tool in tools]
-        picture = plot.save("already_here", plot.bars(title, "GB/s", rows), "verified GB a second", write=options.write)
+        speeds = {tool.name: speed(model.size_bytes, stories[tool.name]) for tool in tools}
+        svg = plots.draw(title, "GB/s", [comparison.group(tools, speeds)])
+        picture = plots.publish("already_here", svg, title, write=options.write)
         shown = table(tools, stories, model.size_bytes)
         here.publish(title, shown, picture, verdict(here, tools, stories))
     return 0

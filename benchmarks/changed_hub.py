@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import comparison
 import contest
 import models
 import networks
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -77,9 +78,10 @@ def main(words: Sequence[str] | None = None) -> int:
             stories = rounds.take_turns(list(known), options.rounds, lambda name: story(here, ring, known[name]))
         title = f"{options.size_mb} MB begun at one hub, killed at half, resumed at another"
         size_bytes = model.size_bytes
-        rows = [plot.Bar(name, times(its, size_bytes), known[name].first.ours) for name, its in stories.items()]
-        svg = plot.bars(title, "bytes that came ÷ bytes of the file", rows, MOST_TIMES)
-        picture = plot.save("changed_hub", svg, "bytes by tool", write=options.write)
+        tools = [replace(plan.first, name=name) for name, plan in known.items()]
+        group = comparison.group(tools, {name: times(its, size_bytes) for name, its in stories.items()}, MOST_TIMES)
+        svg = plots.draw(title, "bytes that came ÷ bytes of the file", [group], base=1)
+        picture = plots.publish("changed_hub", svg, title, write=options.write)
         here.publish(title, table(stories, size_bytes), picture, verdict(here, known, stories, size_bytes))
     return 0
 

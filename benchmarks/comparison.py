@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import peers
+import plots
 import results
 import rounds
 from origin import Origin
@@ -82,6 +83,12 @@ def table(tools: Sequence[Tool], runs: Runs, size_bytes: int | None = None) -> s
         ]
         rows.append([tool.name, tool.checks, *ratios, *cost])
     return results.table(heads, rows)
+
+
+def group(tools: Sequence[Tool], spreads: Mapping[str, Spread], goal: float | None = None) -> plots.Group:
+    """Return rows of a plot: each tool's figure."""
+    dots = [plots.Dot(tool.name, spreads[tool.name], str(spreads[tool.name]), tool.ours) for tool in tools]
+    return plots.Group("", dots, goal, "" if goal is None else f"goal {goal:g}")
 
 
 def our_peaks(tools: Sequence[Tool], runs: Runs) -> list[int]:

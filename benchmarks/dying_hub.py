@@ -18,7 +18,7 @@ import goodput
 import models
 import networks
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -132,7 +132,7 @@ def die(here: Session, ring: Ring, death: Death) -> None:
     survivor = Spread.of([one.pull.bytes_per_s for one in stories.pop(alone.name)]).median
     tools = [tool for tool in known.values() if tool.name in stories]
     title = f"{here.options.size_mb} MB from two hubs of {here.options.mbit} Mbit/s; at half, one dies: {death.words}"
-    picture = plot.save(here.name, draw(title, stories[tools[0].name][0]), "rates over time", write=here.options.write)
+    picture = plots.publish(here.name, draw(title, stories[tools[0].name][0]), title, write=here.options.write)
     said = f"The one that lives brings {survivor / MB:.1f} MB/s to sockets that throw everything away."
     shown = table(tools, stories, survivor, ring)
     here.publish(title, said, shown, picture, verdict(here, tools, stories, survivor, ring))
@@ -193,7 +193,7 @@ def draw(title: str, one: Story) -> str:
     """Draw what each hub brought over time in one run."""
     lines = {name: star.speeds(one.pull.samples, number) for number, name in enumerate(several.HUBS)}
     marks = [(one.death.at_s, "dies")] if one.death else []
-    return plot.curves(title, ("seconds", "MB/s"), lines, marks)
+    return plots.curves(title, ("seconds", "MB/s"), lines, marks)
 
 
 def verdict(here: Session, tools: Sequence[Tool], stories: dict[str, list[Story]], survivor: float, ring: Ring) -> str:

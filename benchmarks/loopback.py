@@ -13,7 +13,7 @@ from pathlib import Path
 import comparison
 import models
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -82,9 +82,10 @@ def on_disk(here: Session, origin: Origin) -> list[str]:
 
 def draw(here: Session, name: str, tools: Sequence[Tool], runs: comparison.Runs) -> str:
     """Draw each tool's seconds; return the line that shows the picture."""
-    rows = [plot.Bar(tool.name, rounds.Spread.of(comparison.walls(runs[tool.name])), tool.ours) for tool in tools]
-    svg = plot.bars(f"{here.options.size_mib} MiB from loopback", "seconds", rows)
-    return plot.save(name, svg, "seconds by tool", write=here.options.write)
+    spreads = {tool.name: rounds.Spread.of(comparison.walls(runs[tool.name])) for tool in tools}
+    title = f"{here.options.size_mib} MiB from loopback"
+    svg = plots.draw(title, "seconds", [comparison.group(tools, spreads)])
+    return plots.publish(name, svg, title, write=here.options.write)
 
 
 def contestants(here: Session) -> list[Tool]:

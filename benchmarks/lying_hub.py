@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import comparison
 import contest
 import goodput
 import models
 import networks
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -86,8 +87,9 @@ def main(words: Sequence[str] | None = None) -> int:
                 list(known), options.rounds, lambda name: listen(here, ring, known[name], flips)
             )
         title = f"{options.size_mb} MB from two hubs, one of which changed {len(flips)} bytes"
-        svg = plot.bars(title, "bytes beyond the file's size, in %", bars(tools, stories, model.size_bytes))
-        picture = plot.save("lying_hub", svg, "more bytes by tool", write=options.write)
+        group = comparison.group(tools, more_by_tool(tools, stories, model.size_bytes), 100 * MORE_SHARE)
+        svg = plots.draw(title, "bytes beyond the file's size, in %", [group])
+        picture = plots.publish("lying_hub", svg, title, write=options.write)
         said = f"One byte in {PIECES_A_LIE} pieces of {options.piece_mib} MiB."
         shown = table(tools, stories, model.size_bytes)
         here.publish(title, said, shown, picture, verdict(here, tools, stories, model.size_bytes))
@@ -144,10 +146,10 @@ def more_share(one: Story, size_bytes: int) -> float:
     return one.pull.came_bytes / size_bytes - 1
 
 
-def bars(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: int) -> list[plot.Bar]:
-    """Return a bar for each tool: its bytes beyond the file's size, in per cent."""
+def more_by_tool(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: int) -> dict[str, Spread]:
+    """Return each tool's bytes beyond the file's size, in per cent."""
     more = {tool.name: [100 * more_share(one, size_bytes) for one in stories[tool.name]] for tool in tools}
-    return [plot.Bar(tool.name, Spread.of(more[tool.name]), tool.ours) for tool in tools]
+    return {name: Spread.of(shares) for name, shares in more.items()}
 
 
 def table(tools: Sequence[Tool], stories: dict[str, list[Story]], size_bytes: int) -> str:

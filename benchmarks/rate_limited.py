@@ -15,7 +15,7 @@ from pathlib import Path
 
 import models
 import peers
-import plot
+import plots
 import results
 import rounds
 import session
@@ -85,10 +85,10 @@ def main(words: Sequence[str] | None = None) -> int:
         with Origin(model, place, Where.loopback(), requests_per_s=options.allowed) as origin:
             stories = rounds.take_turns(list(known), options.rounds, lambda name: story(here, origin, known[name]))
         title = f"{options.files} files from a hub that answers {options.allowed} requests a second"
-        svg = plot.curves(
+        svg = plots.curves(
             title, ("seconds", "requests refused"), {tool.name: storm(stories[tool.name][0]) for tool in tools}
         )
-        picture = plot.save("rate_limited", svg, "requests refused over time", write=options.write)
+        picture = plots.publish("rate_limited", svg, title, write=options.write)
         here.publish(title, table(here, tools, stories), picture, verdict(here, tools, stories))
     return 0
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import plot
+import plots
 import traces
 from traces import Span
 
@@ -37,14 +37,14 @@ def draw(title: str, spans: Sequence[Span]) -> str:
     The darker a bar, the later in the file its bytes belong; one that brought next to nothing is only an outline.
     """
     end_s = max(span.end_s for span in spans)
-    scale = (plot.WIDTH - LEFT - RIGHT) / end_s
+    scale = (plots.WIDTH - LEFT - RIGHT) / end_s
     far = max(span.at + span.size_bytes for span in spans) or 1
     parts, y = [], float(TOP)
     for number, (source, its) in enumerate(traces.by_source(spans).items()):
-        colour = plot.COLOURS[number % len(plot.COLOURS)]
+        colour = plots.COLOURS[number % len(plots.COLOURS)]
         came = sum(span.size_bytes for span in its)
         placed = lanes(its)
-        parts.append(plot.text(12, y + 11, source) + plot.text(12, y + 26, f"{came / 1e6:.0f} MB"))
+        parts.append(plots.text(12, y + 11, source) + plots.text(12, y + 26, f"{came / 1e6:.0f} MB"))
         for lane, span in placed:
             left, width = LEFT + span.start_s * scale, max((span.end_s - span.start_s) * scale - 0.5, 0.5)
             fill = "none" if span.size_bytes < SMALL_BYTES else colour
@@ -53,9 +53,9 @@ def draw(title: str, spans: Sequence[Span]) -> str:
                 f'<rect x="{left:.1f}" y="{y + lane * LANE:.1f}" width="{width:.1f}" height="{LANE - 3}" {look}/>'
             )
         y += max(LANE * (1 + max(lane for lane, _ in placed)), 30) + GAP
-    parts += [plot.text(LEFT + at_s * scale, y + 4, f"{at_s:g}", anchor="middle") for at_s in plot.steps(end_s)]
-    parts.append(plot.text((LEFT + plot.WIDTH - RIGHT) / 2, y + 22, "seconds", anchor="middle"))
-    return plot.frame(title, y + 32, parts)
+    parts += [plots.text(LEFT + at_s * scale, y + 4, f"{at_s:g}", anchor="middle") for at_s in plots.steps(end_s)]
+    parts.append(plots.text((LEFT + plots.WIDTH - RIGHT) / 2, y + 22, "seconds", anchor="middle"))
+    return plots.frame(title, y + 32, parts)
 
 
 def lanes(spans: Sequence[Span]) -> list[tuple[int, Span]]:

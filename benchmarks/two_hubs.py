@@ -13,12 +13,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import comparison
 import contest
 import goodput
 import models
 import networks
 import peers
-import plot
+import plots
 import results
 import session
 import several
@@ -76,9 +77,9 @@ def over(here: Session, model: Model, links: str, rates: Sequence[int]) -> None:
         pulls = contest.take_turns(here, ring, chosen)
     tools, failures = goodput.without_failures(chosen, pulls)
     title = f"{here.options.size_mb} MB from two hubs, {links.replace('+', ' and ')} Mbit/s"
-    best = [plot.Bar(tool.name, Spread.of(goodput.rates(pulls[tool.name])), tool.ours) for tool in tools]
-    svg = plot.bars(title, "MB/s", best)
-    picture = plot.save(here.name, svg, "megabytes a second by tool", write=here.options.write)
+    rates_of = {tool.name: Spread.of(goodput.rates(pulls[tool.name])) for tool in tools}
+    svg = plots.draw(title, "MB/s", [comparison.group(tools, rates_of)])
+    picture = plots.publish(here.name, svg, title, write=here.options.write)
     shown = [contest.table(ring, tools, pulls), failures, picture, by_trace(here, title)]
     ends = [results.finishes(tool.name, goodput.failure(pulls[tool.name])) for tool in chosen if tool.ours]
     here.publish(title, *shown, verdict(here, ring, tools, pulls, ends))
@@ -107,7 +108,7 @@ def by_trace(here: Session, title: str) -> str:
     if not (spans := traces.read(trace_of(here, ORDERS[0]))):
         return ""
     svg = trace_picture.draw(title, spans)
-    picture = plot.save(f"{here.name}_trace", svg, "pieces by hub and connection", write=here.options.write)
+    picture = plots.publish(f"{here.name}_trace", svg, "pieces by hub and connection", write=here.options.write)
     said = f"By our own trace of the last round, {len(spans)} requests, and a tail of {traces.tail_s(spans):.2f} s."
     return f"{said}\n\n{picture}".strip()
 
