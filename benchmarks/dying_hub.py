@@ -158,9 +158,11 @@ def run(here: Session, ring: Ring, tool: Tool, death: Death | None) -> Story:
             death.strike(ring)
             noted.append(now)
 
-    pull = contest.measure(here, ring, tool, strike)
-    if noted and death is not None:
-        death.revive(ring)
+    try:
+        pull = contest.measure(here, ring, tool, strike)
+    finally:
+        if noted and death is not None:
+            death.revive(ring)  # a server that is stopped cannot be ended either
     return Story(pull, noted[0] if noted else None)
 
 
