@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import peers
+import plots
 import results
 import rounds
 from origin import Origin
@@ -43,8 +45,8 @@ def walls(runs: Sequence[Run]) -> list[float]:
 
 
 def fastest_peer(tools: Sequence[Tool], runs: Runs) -> str | None:
-    """Name the peer with the smallest median."""
-    names = [tool.name for tool in tools if tool.peer]
+    """Name the peer with the smallest median, of those that verify what they fetch."""
+    names = [tool.name for tool in tools if tool.peer and tool.checks != peers.NO_CHECK]
     return min(names, key=lambda name: Spread.of(walls(runs[name])).median, default=None)
 
 
@@ -57,22 +59,36 @@ def wishes_against(name: str | None, limit: float, tools: Sequence[Tool], runs: 
     return [results.at_most(f"{own} ÷ {name}", limit, number) for own, number in found.items()]
 
 
-def table(tools: Sequence[Tool], runs: Runs) -> str:
-    """Draw a row for each tool: our seconds divided by its own, and what its run cost."""
+def table(tools: Sequence[Tool], runs: Runs, size_bytes: int | None = None) -> str:
+    """Draw a row for each tool: our seconds divided by its own, and what its run cost; CPU seconds a GB of a size."""
     mine = [tool.name for tool in tools if tool.ours]
-    heads = ["Tool", "Checks", *(f"{own} ÷ it" for own in mine), "Seconds", "CPU s", "Peak MB", "Requests"]
+    heads = [
+        "Tool",
+        "Checks",
+        *(f"{own} ÷ it" for own in mine),
+        "Seconds",
+        "CPU s a GB" if size_bytes else "CPU s",
+        "Peak MB",
+        "Requests",
+    ]
     rows = []
     for tool in tools:
         its = runs[tool.name]
         ratios = ["" if tool.ours else str(ratio(walls(runs[own]), walls(its))) for own in mine]
         cost = [
             str(Spread.of(walls(its))),
-            f"{Spread.of([run.cpu_s for run in its]).median:.2f}",
+            f"{Spread.of([run.cpu_s for run in its]).median / (size_bytes / 1e9 if size_bytes else 1):.2f}",
             f"{max(run.peak_bytes for run in its) / 1e6:.0f}",
             f"{Spread.of([run.requests for run in its]).median:.0f}",
         ]
         rows.append([tool.name, tool.checks, *ratios, *cost])
     return results.table(heads, rows)
+
+
+def group(tools: Sequence[Tool], spreads: Mapping[str, Spread], goal: float | None = None) -> plots.Group:
+    """Return rows of a plot: each tool's figure."""
+    dots = [plots.Dot(tool.name, spreads[tool.name], str(spreads[tool.name]), tool.ours) for tool in tools]
+    return plots.Group("", dots, goal, "" if goal is None else f"goal {goal:g}")
 
 
 def our_peaks(tools: Sequence[Tool], runs: Runs) -> list[int]:

@@ -1,6 +1,7 @@
-"""Read one address through some connections and throw the bytes away: what any client could get at most.
+"""Read addresses through some connections and throw the bytes away: what any client could get at most.
 
-Run by the other programs inside the client's namespace: `discard.py URL SIZE CONNECTIONS`.
+Run by the other programs inside the client's namespace: `discard.py CONNECTIONS URL SIZE [URL SIZE ...]`. Each address
+gets its share of the connections, and so much is read from its beginning.
 """
 
 from __future__ import annotations
@@ -27,16 +28,18 @@ def read(url: str, start: int, end: int) -> int:
 
 
 def main(words: list[str]) -> int:
-    """Share the file among the connections; fail when less came than there is."""
-    url, size_bytes, connections = words[0], int(words[1]), int(words[2])
-    share, came = -(-size_bytes // connections), []
-    spans = [(at, min(at + share, size_bytes)) for at in range(0, size_bytes, share)]
-    threads = [threading.Thread(target=lambda span=span: came.append(read(url, *span))) for span in spans]
+    """Share the bytes among the connections; fail when less came than there is."""
+    connections, urls, sizes = int(words[0]), words[1::2], [int(word) for word in words[2::2]]
+    spans, came = [], []
+    for url, size_bytes in zip(urls, sizes, strict=True):
+        share = -(-size_bytes // (connections // len(urls)))
+        spans += [(url, at, min(at + share, size_bytes)) for at in range(0, size_bytes, share)]
+    threads = [threading.Thread(target=lambda span=span: came.append(read(*span))) for span in spans]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return 0 if sum(came) >= size_bytes else 1
+    return 0 if sum(came) >= sum(sizes) else 1
 
 
 if __name__ == "__main__":

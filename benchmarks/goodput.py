@@ -6,7 +6,7 @@ those of one that was cut off are counted at the client's network card.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Pull:
     failure: str
 
 
-Pulls = dict[str, list[Pull]]
+Pulls = Mapping[str, Sequence[Pull]]
 
 
 def take_turns(here: Session, course: Course, tools: Sequence[Tool]) -> Pulls:
@@ -84,9 +84,14 @@ def rates(pulls: Sequence[Pull]) -> list[float]:
 
 def without_failures(tools: Sequence[Tool], pulls: Pulls) -> tuple[list[Tool], str]:
     """Leave out the tools that failed in any round; return the others, and a sentence about each that was left out."""
-    failed = {name: next((pull.failure for pull in its if pull.failure), "") for name, its in pulls.items()}
+    failed = {name: failure(its) for name, its in pulls.items()}
     said = [f"Not compared, because it failed: {name}: {why}." for name, why in failed.items() if why]
     return [tool for tool in tools if not failed[tool.name]], "\n".join(said)
+
+
+def failure(pulls: Sequence[Pull]) -> str:
+    """Return why the first of the runs that failed did; empty when none did."""
+    return next((pull.failure for pull in pulls if pull.failure), "")
 
 
 def table(tools: Sequence[Tool], pulls: Pulls) -> str:

@@ -49,8 +49,8 @@ class Listings:
     def huggingface(self) -> Iterator[Page]:
         """Yield the repository's page, and its listing page by page; `choice` is the cursor."""
         api = f"/api/models/{self._model.name}"
-        for path in (f"{api}/revision/main", f"{api}/revision/{self.commit}"):
-            yield Page(path, "", self._ask(path).content_bytes())
+        for path in (api, f"{api}/revision/main", f"{api}/revision/{self.commit}"):
+            yield Page(path, "", self._ask(f"{path}?blobs=true" if path == api else path).content_bytes())
         tree = f"{api}/tree/{self.commit}"
         target = f"{tree}?recursive=true&expand=false"
         while target:

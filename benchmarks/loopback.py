@@ -13,6 +13,7 @@ from pathlib import Path
 import comparison
 import models
 import peers
+import plots
 import results
 import rounds
 import session
@@ -22,6 +23,7 @@ from peers import Tool
 from session import Session
 
 MIB = 1 << 20
+PEER_SHARE, FLOOR_SHARE = 0.65, 1.25
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -54,20 +56,36 @@ def in_memory(here: Session, origin: Origin) -> list[str]:
     """Compare into a folder in memory."""
     floor = peers.curl().name
     tools, runs, failures = comparison.take_turns(here, origin, here.chosen([*contestants(here), peers.curl()]))
-    wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), 0.75, tools, runs)
-    wishes += comparison.wishes_against(floor, 1.5, tools, runs)
+    wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), PEER_SHARE, tools, runs)
+    wishes += comparison.wishes_against(floor, FLOOR_SHARE, tools, runs)
     wishes += results.memory(comparison.our_peaks(tools, runs))
-    text = [comparison.table(tools, runs), failures, hashing(here, origin), here.acceptance(wishes)]
-    return ["### Into memory", *text]
+    text = [
+        comparison.table(tools, runs, origin.model.size_bytes),
+        failures,
+        hashing(here, origin),
+        here.acceptance(wishes),
+    ]
+    picture = draw(here, "loopback_memory", tools, runs)
+    return ["### Into memory", *text, picture]
 
 
 def on_disk(here: Session, origin: Origin) -> list[str]:
     """Compare onto the disk, everything synced."""
     chosen = [tool if tool.ours else peers.synced(tool) for tool in here.chosen(contestants(here))]
     tools, runs, failures = comparison.take_turns(here, origin, chosen, to=here.options.disk)
-    wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), 1.0, tools, runs)
+    wishes = comparison.wishes_against(comparison.fastest_peer(tools, runs), PEER_SHARE, tools, runs)
     wishes += results.memory(comparison.our_peaks(tools, runs))
-    return ["### Onto the disk, synced", comparison.table(tools, runs), failures, here.acceptance(wishes)]
+    picture = draw(here, "loopback_disk", tools, runs)
+    shown = comparison.table(tools, runs, origin.model.size_bytes)
+    return ["### Onto the disk, synced", shown, failures, here.acceptance(wishes), picture]
+
+
+def draw(here: Session, name: str, tools: Sequence[Tool], runs: comparison.Runs) -> str:
+    """Draw each tool's seconds; return the line that shows the picture."""
+    spreads = {tool.name: rounds.Spread.of(comparison.walls(runs[tool.name])) for tool in tools}
+    title = f"{here.options.size_mib} MiB from loopback"
+    svg = plots.draw(title, "seconds", [comparison.group(tools, spreads)])
+    return plots.publish(name, svg, title, write=here.options.write)
 
 
 def contestants(here: Session) -> list[Tool]:

@@ -133,14 +133,23 @@ def wire(rate_bytes_per_s: int | None = None) -> Iterator[Network]:
         rate_bytes_per_s: What goes through towards the client, with heads, through a queue of 20 ms; None is no limit.
     """
     with namespaces() as (server, client):
-        client.run(
-            "ip", "link", "add", CLIENT_END, "type", "veth", "peer", "name", SERVER_END, "netns", str(server.pid)
-        )  # fmt: skip
-        for namespace, device, address in ((server, SERVER_END, SERVER), (client, CLIENT_END, CLIENT)):
-            namespace.run("ip", "address", "add", f"{address}/24", "dev", device)
-            namespace.run("ip", "link", "set", device, "up")
+        join((server, SERVER_END, SERVER), (client, CLIENT_END, CLIENT))
         if rate_bytes_per_s:
-            limit = str(int(rate_bytes_per_s * QUEUE_S) + BURST_BYTES)
-            rate = ["rate", f"{rate_bytes_per_s * 8}bit", "burst", str(BURST_BYTES), "limit", limit]
-            server.run("tc", "qdisc", "add", "dev", SERVER_END, "root", "tbf", *rate)
+            limit_rate(server, rate_bytes_per_s)
         yield Network(server, client)
+
+
+def join(server: tuple[Namespace, str, str], client: tuple[Namespace, str, str]) -> None:
+    """Lay a pair of virtual Ethernet devices; each end is told by its namespace, its device's name and its address."""
+    (there, far_end, _), (here, near_end, _) = server, client
+    here.run("ip", "link", "add", near_end, "type", "veth", "peer", "name", far_end, "netns", str(there.pid))
+    for namespace, device, address in (server, client):
+        namespace.run("ip", "address", "add", f"{address}/24", "dev", device)
+        namespace.run("ip", "link", "set", device, "up")
+
+
+def limit_rate(server: Namespace, bytes_per_s: int) -> None:
+    """Let so much through towards the client, heads included, with a queue of 20 ms; also in place of another limit."""
+    limit = str(int(bytes_per_s * QUEUE_S) + BURST_BYTES)
+    rate = ["rate", f"{bytes_per_s * 8}bit", "burst", str(BURST_BYTES), "limit", limit]
+    server.run("tc", "qdisc", "replace", "dev", SERVER_END, "root", "tbf", *rate)

@@ -13,7 +13,7 @@ from listings import Listings, Page
 from models import Model
 
 WORKERS = 2
-_LOG = "$msec $request_time $request_method $status $body_bytes_sent $server_port $request_uri"
+_LOG = "$msec $request_time $request_method $status $body_bytes_sent $server_port $range $request_uri"
 _FRAME = """\
 daemon off;
 {user}
@@ -29,9 +29,12 @@ http {{
     sendfile on; tcp_nopush on; tcp_nodelay on; etag off; default_type application/octet-stream;
     keepalive_requests 1000000; keepalive_timeout 300; open_file_cache max=16384 inactive=300;
     map_hash_max_size 65536; map_hash_bucket_size 512;
+    map "$http_range" $range {{ default $http_range; "" -; }}
 {maps}
+    {quota_zone}
     server {{
         listen {host}:{port} backlog=1024;
+        {quota}
         {locations}
 {answers}
     }}
@@ -42,8 +45,15 @@ http {{
     }}
 }}
 """
+_QUOTA = """\
+limit_req zone=quota burst={per_s} nodelay; limit_req_status 429; error_page 429 @busy;
+        location @busy {{
+            add_header Retry-After 1 always;
+            add_header RateLimit '"resolvers";r=0;t=1' always;
+            return 429;
+        }}"""
 _AT_CDN = """\
-        location ~ ^/(?:{name}/resolve/[^/]+|ms)/(?<path>.+)$ {{
+        location ~ ^/(?:(?:models/)?{name}/resolve/[^/]+|ms)/(?<path>.+)$ {{
             add_header X-Repo-Commit {commit} always;
             add_header X-Linked-Size $size always;
             add_header X-Linked-ETag '"$sha256"' always;
@@ -77,7 +87,9 @@ class Where:
             return cls("127.0.0.1", one.getsockname()[1], two.getsockname()[1])
 
 
-def write(model: Model, folder: Path, where: Where, limit_bytes_per_s: int | None) -> Path:
+def write(
+    model: Model, folder: Path, where: Where, limit_bytes_per_s: int | None, requests_per_s: int | None = None
+) -> Path:
     """Write the configuration, its maps and the hubs' pages into `folder`; return the configuration's path."""
     listings = Listings(model, f"http://{where.host}:{where.port}")
     names = {
@@ -106,6 +118,8 @@ def write(model: Model, folder: Path, where: Where, limit_bytes_per_s: int | Non
         maps="\n".join(f"    {line}" for line in maps),
         locations="\n".join(f"        {line}" for line in locations),
         answers=(_AT_CDN if model.lfs else _AT_HUB).format(**names),
+        quota_zone=f"limit_req_zone all zone=quota:1m rate={requests_per_s}r/s;" if requests_per_s else "",
+        quota=_QUOTA.format(per_s=requests_per_s) if requests_per_s else "",
         limit=f"limit_rate {limit_bytes_per_s};" if limit_bytes_per_s else "",
     )
     (folder / "nginx.conf").write_text(text, encoding="utf-8")

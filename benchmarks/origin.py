@@ -23,7 +23,7 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 class Request(NamedTuple):
-    """One request as nginx logged it, when it was over."""
+    """One request as nginx logged it, when it was over; `span` is its Range header, or `-`."""
 
     ended_s: float
     took_s: float
@@ -31,6 +31,7 @@ class Request(NamedTuple):
     status: int
     body_bytes: int
     port: int
+    span: str
     target: str
 
 
@@ -41,7 +42,15 @@ class Origin:
         url: What a hub's client takes for its endpoint.
     """
 
-    def __init__(self, model: Model, folder: Path, where: Where, *, limit_bytes_per_s: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        folder: Path,
+        where: Where,
+        *,
+        limit_bytes_per_s: int | None = None,
+        requests_per_s: int | None = None,
+    ) -> None:
         """Prepare the pages and the configuration.
 
         Args:
@@ -49,6 +58,7 @@ class Origin:
             folder: For nginx's files; must not exist.
             where: Where it listens.
             limit_bytes_per_s: The most that one connection to the CDN gets.
+            requests_per_s: What the hub answers in all; above that it says 429, and to come again in a second.
         """
         self.model = model
         self.url = f"http://{where.host}:{where.port}"
@@ -56,7 +66,7 @@ class Origin:
         self._folder = folder
         self._read_from = 0
         (folder / "temp").mkdir(parents=True)
-        configuration = nginx_conf.write(model, folder, where, limit_bytes_per_s)
+        configuration = nginx_conf.write(model, folder, where, limit_bytes_per_s, requests_per_s)
         self._command = [*_DIES_WITH_US, *where.enter, program()]
         self._command += ["-e", str(folder / "error.log"), "-c", str(configuration)]
 
@@ -65,9 +75,10 @@ class Origin:
         return f"{self._cdn_url}/{self.model.name}/{path}"
 
     def __enter__(self) -> Origin:  # noqa: PYI034  # Self needs Python 3.11
-        self._nginx = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-        give_up_s = time.monotonic() + _PATIENCE_S
         started = self._folder / "nginx.pid"
+        started.unlink(missing_ok=True)
+        self._nginx = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+        give_up_s = time.monotonic() + _PATIENCE_S
         while not (started.exists() and started.stat().st_size):
             if self._nginx.poll() is not None or time.monotonic() > give_up_s:
                 raise RuntimeError("nginx did not start:\n" + (self._folder / "error.log").read_text())
@@ -79,6 +90,15 @@ class Origin:
     ) -> None:
         self._nginx.terminate()
         self._nginx.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to nginx and its workers at once."""
+        os.killpg(self._nginx.pid, number)
+
+    def restart(self) -> None:
+        """Start again after its death."""
+        self._nginx.wait()
+        self.__enter__()
 
     def requests(self) -> list[Request]:
         """Return what was logged since the last call."""
@@ -103,5 +123,5 @@ def program() -> str:
 
 
 def _parse(line: str) -> Request:
-    ended_s, took_s, method, status, body_bytes, port, target = line.split(" ", 6)
-    return Request(float(ended_s), float(took_s), method, int(status), int(body_bytes), int(port), target)
+    ended_s, took_s, method, status, body_bytes, port, span, target = line.split(" ", 7)
+    return Request(float(ended_s), float(took_s), method, int(status), int(body_bytes), int(port), span, target)

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".tools" / "bench"
 CONNECTIONS = 16
 OFFICIAL = "the official clients"
+HUBDL = "hubdl"
+NO_CHECK = "nothing"
+_FROM_INDEX = {OFFICIAL: ("peers", ["huggingface_hub", "modelscope"]), HUBDL: (HUBDL, [HUBDL])}
 _PACKAGES = {
     "aria2c": "aria2",
     "curl": "curl",
@@ -49,7 +52,7 @@ class Tool:
         env: Its own variables.
         ours: Whether it is what is measured, and not a peer or a floor.
         keeps: Whether the bytes are on the disk afterwards.
-        needs: The program it is, or `OFFICIAL`; empty when it is surely there.
+        needs: The program it is, or what comes from the index; empty when it is surely there.
         peer: Whether the acceptance figures count it among the peers.
     """
 
@@ -98,7 +101,7 @@ def huggingface() -> Tool:
     def command(origin: Origin, folder: Path) -> list[str]:
         return [str(_peers_bin() / "hf"), "download", origin.model.name, "--local-dir", str(folder)]
 
-    return Tool("hf (plain HTTP, no Xet)", command, "nothing", needs=OFFICIAL)
+    return Tool("hf (plain HTTP, no Xet)", command, NO_CHECK, needs=OFFICIAL)
 
 
 def modelscope(*, parallel: bool) -> Tool:
@@ -129,14 +132,15 @@ def aria2c(*options: str) -> Tool:
     return Tool(" ".join(["aria2c -x16 -s16 --checksum", *options]), command, "sha256", needs="aria2c")
 
 
-def curl() -> Tool:
+def curl(*options: str) -> Tool:
     """Return plain `curl`: the floor of one connection, without any check."""
 
     def command(origin: Origin, folder: Path) -> list[str]:
         (entry,) = origin.model.entries
-        return ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path), origin.file_url(entry.path)]
+        words = ["curl", "-sS", "-q", "-f", "-o", str(folder / entry.path)]
+        return [*words, *options, origin.file_url(entry.path)]
 
-    return Tool("curl (floor)", command, "nothing", peer=False, needs="curl")
+    return Tool(" ".join(["curl (floor)", *options]), command, NO_CHECK, peer=False, needs="curl")
 
 
 def wget() -> Tool:
@@ -146,7 +150,7 @@ def wget() -> Tool:
         (entry,) = origin.model.entries
         return ["wget", "-q", "--no-config", "-O", str(folder / entry.path), origin.file_url(entry.path)]
 
-    return Tool("wget", command, "nothing", needs="wget")
+    return Tool("wget", command, NO_CHECK, needs="wget")
 
 
 def discarding() -> Tool:
@@ -156,9 +160,9 @@ def discarding() -> Tool:
         del folder
         (entry,) = origin.model.entries
         program = str(Path(__file__).with_name("discard.py"))
-        return [sys.executable, program, origin.file_url(entry.path), str(entry.size_bytes), str(CONNECTIONS)]
+        return [sys.executable, program, str(CONNECTIONS), origin.file_url(entry.path), str(entry.size_bytes)]
 
-    return Tool(f"{CONNECTIONS} sockets, discarding", command, "nothing", peer=False, keeps=False)
+    return Tool(f"{CONNECTIONS} sockets, discarding", command, NO_CHECK, peer=False, keeps=False)
 
 
 def synced(tool: Tool) -> Tool:
@@ -173,12 +177,13 @@ def synced(tool: Tool) -> Tool:
 
 def lacking(tool: Tool) -> str | None:
     """Say why a tool cannot be had, or None; what can be installed is installed first."""
-    if tool.needs != OFFICIAL:
+    if tool.needs not in _FROM_INDEX:
         return absent(tool.needs) if tool.needs else None
+    folder, packages = _FROM_INDEX[tool.needs]
     try:
-        install_peers()
+        _environment(folder, "1", packages)
     except subprocess.CalledProcessError as error:
-        return f"pip could not install {OFFICIAL} (exit code {error.returncode})"
+        return f"pip could not install {tool.needs} (exit code {error.returncode})"
     return None
 
 
@@ -220,11 +225,6 @@ def _checkout(name: str, *beside: str) -> Path:
     return _environment(name, digest.hexdigest(), [*limits, str(ROOT), *beside])
 
 
-def install_peers() -> Path:
-    """Install the newest official clients into an environment of their own; return its folder of programs."""
-    return _environment("peers", "1", ["huggingface_hub", "modelscope"])
-
-
 def _peers_bin() -> Path:
     return CACHE / "peers" / "bin"
 
@@ -249,6 +249,7 @@ def versions(program: Path | None) -> str:
         "internlm-setup": [str(program or "internlm-setup"), "--version"],
         "hf": [str(_peers_bin() / "hf"), "version"],
         "modelscope": [str(_peers_bin() / "modelscope"), "--version"],
+        "hubdl": [str(CACHE / HUBDL / "bin" / HUBDL), "--version"],
         "aria2c": ["aria2c", "--version"],
         "curl": ["curl", "--version"],
         "nginx": [_find("nginx") or "nginx", "-v"],

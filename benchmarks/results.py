@@ -43,6 +43,11 @@ def at_least(what: str, limit: float, found: float, unit: str = "") -> Wish:
     return Wish(what, f"≥ {limit:g}{unit}", f"{found:.3g}{unit}", found >= limit)
 
 
+def finishes(what: str, failure: str) -> Wish:
+    """Want every run to end with the right bytes."""
+    return Wish(f"{what}: ends", "right", failure or "right", not failure)
+
+
 def memory(peaks: Sequence[int]) -> list[Wish]:
     """Want the largest of our peaks to be small; nothing when there are none."""
     return [at_most("our peak memory", MEMORY_LIMIT_MB, max(peaks) / 1e6, " MB")] if peaks else []

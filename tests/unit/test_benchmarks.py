@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -12,14 +14,23 @@ if os.name == "nt":
     pytest.skip("the benchmarks are for Linux", allow_module_level=True)
 
 import kills
+import lying_hub
 import models
 import netlink
+import plots
+import rate_limited
 import results
 import rounds
+import star
+import trace_picture
+import traces
 from internlm_setup.playground.hub.repository import hash_file
 from networks import Received
 from nginx_conf import Where
-from rounds import Spread
+from origin import Request
+from rounds import Run, Spread
+from star import Sample
+from traces import Span
 
 COSTLY = """
 import time
@@ -165,3 +176,88 @@ def test_free_ports_are_two() -> None:
     """The hub and its CDN are different origins."""
     where = Where.loopback()
     assert where.port != where.cdn_port
+
+
+def brought(*rates: tuple[float, ...]) -> list[Sample]:
+    """Return samples every 0.1 s: in each whole second, each hub brings so many bytes."""
+    samples, came = [Sample(0.0, (0,) * len(rates[0]))], [0.0] * len(rates[0])
+    for number in range(10 * len(rates)):
+        came = [sum_bytes + rate / 10 for sum_bytes, rate in zip(came, rates[number // 10], strict=True)]
+        samples.append(Sample((number + 1) / 10, tuple(int(one) for one in came)))
+    return samples
+
+
+def test_the_tail_is_the_wait_for_the_last_hub() -> None:
+    """One hub has nothing more to do after a second, the other goes on for three; one that never began is left out."""
+    slow_last = brought((1000, 100, 0), (0, 100, 0), (0, 100, 0), (0, 0, 0))
+    assert star.tail_s(slow_last, [1000, 100, 500]) == pytest.approx(2.0, abs=0.15)
+    assert star.tail_s(brought((1000, 100, 0)), [1000, 100, 500]) == pytest.approx(0.0, abs=0.15)
+    assert star.tail_s(brought((0, 0, 0)), [1000, 100, 500]) == 0.0
+
+
+def test_speeds_are_those_of_one_hub() -> None:
+    """In megabytes a second, point by point."""
+    points = star.speeds(brought((5e6, 1e6), (2e6, 1e6)), 0, every_s=0.5)
+    assert [round(speed) for _, speed in points] == [0, 5, 5, 2, 2]
+
+
+def answered(status: int, span: str = "-", at_s: float = 0.0, size_bytes: int = 0) -> Request:
+    return Request(at_s, 0.0, "GET", status, size_bytes, 80, span, f"/bench/weights/{models.WEIGHTS}")
+
+
+def test_a_lie_is_told_when_its_byte_is_sent() -> None:
+    """A connection that is cut before it does not count; a redirect tells nothing."""
+    flips = [150, 1000]
+    assert lying_hub.told(answered(206, "bytes=100-199", size_bytes=100), flips) == 1
+    assert lying_hub.told(answered(206, "bytes=100-199", size_bytes=50), flips) == 0
+    assert lying_hub.told(answered(200, size_bytes=2000), flips) == 2
+    assert lying_hub.told(answered(302, "bytes=100-199", size_bytes=100), flips) == 0
+
+
+def test_a_byte_is_changed_in_each_hundred_pieces() -> None:
+    """Spread over the file, inside it, and the same in every run."""
+    flips = lying_hub.flipped(2500, piece_bytes=10)
+    assert [at // 1000 for at in flips] == [0, 1, 2]
+    assert flips[-1] < 2500
+    assert flips == lying_hub.flipped(2500, piece_bytes=10)
+
+
+def test_a_storm_is_what_comes_while_told_to_wait() -> None:
+    """What was under way when the hub said so is forgiven, and whoever waits the second is no storm."""
+    polite = [answered(429, at_s=at_s) for at_s in (1.0, 1.05, 2.1)]
+    stormy = [answered(status, at_s=at_s) for status, at_s in ((429, 1.0), (429, 1.5), (200, 1.7), (429, 2.0))]
+    run = Run(1.0, 0.0, 0, 0)
+    assert rate_limited.Story(run, tuple(polite), 1, "").impatient == 0
+    assert rate_limited.Story(run, tuple(stormy), 1, "").impatient == 2
+
+
+SPANS = [Span("w", 0, "a", 0.0, 1.0, 100), Span("w", 100, "b", 0.5, 3.0, 50), Span("w", 150, "a", 0.5, 2.0, 100)]
+
+
+def test_a_trace_is_read_in_order(tmp_path: Path) -> None:
+    """Lines may come in any order and say more; a trace that was not written is empty."""
+    lines = [
+        json.dumps({
+            "path": s.path, "piece": s.at, "source": s.source, "start": s.start_s, "end": s.end_s,
+            "bytes": s.size_bytes, "more": 1,
+        })
+        for s in reversed(SPANS)
+    ]  # fmt: skip
+    (tmp_path / "trace").write_text("\n".join(lines), encoding="utf-8")
+    assert sorted(traces.read(tmp_path / "trace"), key=lambda span: span.at) == SPANS
+    assert traces.read(tmp_path / "none") == []
+    assert traces.tail_s(SPANS) == 1.0
+
+
+def test_requests_at_the_same_time_have_lanes_of_their_own() -> None:
+    """A lane is taken again when it is free."""
+    later = Span("w", 250, "a", 1.5, 2.5, 10)
+    assert [lane for lane, _ in trace_picture.lanes([SPANS[0], SPANS[2], later])] == [0, 1, 0]
+
+
+def test_curves_are_svg() -> None:
+    """Whatever they are called; and also when there is nothing to draw."""
+    curves = plots.curves("a < b", ("s", "MB/s"), {"<x>": [(0.0, 0.0), (1.0, 2.0)], "y": []}, [(0.5, "dies")])
+    for svg in (curves, plots.curves("none", ("", ""), {}), trace_picture.draw("a & b", SPANS)):
+        assert ET.fromstring(svg).tag.endswith("svg")
+    assert plots.steps(7.0) == [0.0, 2.0, 4.0, 6.0]
