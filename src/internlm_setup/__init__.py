@@ -37,6 +37,8 @@ def fetch(
     limit_rate: str | None = None,
     force: bool = False,
     engine: str = "native",
+    reuse: Sequence[str | PathLike[str]] = (),
+    copy: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> Path:
     """Download a model, verify every file, and return its folder.
@@ -51,11 +53,13 @@ def fetch(
         include: Globs of files to take; empty means all.
         exclude: Globs of files to leave.
         to: The destination; None means `./<repository name>`.
-        layout: `dir` or `modelscope-cache`.
+        layout: `dir`, `hf-cache` or `modelscope-cache`.
         jobs: Connections in all.
         limit_rate: Speed limit in all, such as `"10M"` for 10 MiB/s.
         force: Replace files that are in the way.
         engine: `native`, or `official` for the vendor's own downloader; both verify every file.
+        reuse: Folders to search for files that need not be downloaded, beside those that are searched anyway.
+        copy: Whether files found on this machine are copied, never hard linked.
         on_event: Told the values of `internlm_setup.fetch.transfer.events` as things happen, one at a time.
 
     Returns:
@@ -95,6 +99,8 @@ def fetch(
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
+        reuse=tuple(Path(folder).expanduser() for folder in reuse),
+        copy=copy,
     )
     world = make_world(env, home, Path.cwd(), paths, settings)
     log = open_log(paths.log_file)

@@ -144,6 +144,7 @@ class FetchResult:
         received_bytes: Bytes that came over the network in this run.
         reused_files: Files that were already there and verified.
         unverified: Paths that no published hash could be found for.
+        reused_bytes: Bytes of files that were found elsewhere on this machine, and verified.
     """
 
     path: Path
@@ -156,3 +157,4 @@ class FetchResult:
     received_bytes: int
     reused_files: int
     unverified: tuple[str, ...]
+    reused_bytes: int = 0

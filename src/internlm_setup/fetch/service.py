@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import engines, history, layouts
+from internlm_setup.fetch import engines, history, layouts, reuse
 from internlm_setup.fetch.ask import ask_first
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.errors import NothingMatches
@@ -27,7 +27,7 @@ from internlm_setup.fetch.transfer.manifest import (
     read_manifest,
     write_manifest,
 )
-from internlm_setup.fetch.transfer.plan import select
+from internlm_setup.fetch.transfer.plan import Content, select
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
@@ -51,6 +51,8 @@ class Request:
         limit_rate_bytes_per_s: None for no limit.
         force: Replace files that are in the way.
         engine: An engine's id: `native`, or `official` for the vendor's own downloader.
+        reuse: Folders to search for the wanted bytes, beside those that are searched anyway.
+        copy: Whether nothing found on this machine may be hard linked.
     """
 
     model: str
@@ -65,6 +67,8 @@ class Request:
     limit_rate_bytes_per_s: int | None = None
     force: bool = False
     engine: str = "native"
+    reuse: tuple[Path, ...] = ()
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class _Target:
     snapshot: Snapshot
     files: tuple[RemoteFile, ...]
     folder: Path
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Plan:
         folder: The absolute destination.
         found: What is there already.
         present_bytes: Bytes of the missing files that earlier runs left.
+        elsewhere: By content, files on this machine that may be what is missing, likeliest first.
+        revision: What the layout's library shall find it as.
     """
 
     wanted: Wanted
@@ -99,11 +106,19 @@ class Plan:
     folder: Path
     found: Survey = field(repr=False)
     present_bytes: int
+    elsewhere: Mapping[str, Sequence[reuse.Found]] = field(repr=False)
+    revision: str = field(repr=False)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all selected files; those of unknown size count as none."""
         return sum(f.size_bytes or 0 for f in self.files)
+
+    @property
+    def found_at(self) -> Mapping[str, Path]:
+        """Where on this machine the likeliest file for a missing path is, not verified yet."""
+        contents = engines.contents(self.hub, self.snapshot, self.found.missing)
+        return {p: self.elsewhere[c.key][0].path for c in contents if c.key in self.elsewhere for p in c.paths}
 
     @property
     def missing_bytes(self) -> int:
@@ -117,7 +132,7 @@ def plan(request: Request, world: World, tell: events.Listener = events.ignore) 
     Raises:
         SetupError: Unknown names, hubs that do not answer or refuse, hostile listings, files in the way.
     """
-    return _look(_resolve(request, world, tell), request, tell)
+    return _look(_target(request, world, tell), request, world, tell)
 
 
 def fetch(request: Request, world: World, tell: events.Listener = events.ignore) -> FetchResult:
@@ -127,10 +142,16 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
         SetupError: What failed; `SeveralErrors` when more than one thing did. Whatever came is kept for the next run.
         KeyboardInterrupt: The caller's own; likewise.
     """
-    target = _resolve(request, world, tell)
+    target = _target(request, world, tell)
     store = Store(target.folder)
     with store.locked():
-        return _apply(_look(target, request, tell), store, request, world, tell)
+        return _apply(_look(target, request, world, tell), store, request, world, tell)
+
+
+def _target(request: Request, world: World, tell: events.Listener) -> _Target:
+    """Find what was asked for at a hub; where none answers, say what is on this machine."""
+    with reuse.offered(request.model, request.sources, reuse.named(request.reuse, world.cwd), world):
+        return _resolve(request, world, tell)
 
 
 def _resolve(request: Request, world: World, tell: events.Listener) -> _Target:
@@ -143,18 +164,14 @@ def _resolve(request: Request, world: World, tell: events.Listener) -> _Target:
     if not files:
         include, exclude = " ".join(request.include) or "-", " ".join(request.exclude) or "-"
         raise NothingMatches(snapshot.repo, len(snapshot.files), include, exclude, request.model)
-    folder = layouts.get(request.layout).folder(
-        None if request.to is None else world.cwd / request.to,
-        world.cwd,
-        world.home,
-        world.env,
-        snapshot.repo,
-        snapshot.revision,
-    )
-    return _Target(wanted, question.hub, snapshot, files, folder)
+    layout = layouts.get(request.layout)
+    called = layouts.called(layout, wanted.ids, snapshot, request.revision)
+    to = None if request.to is None else world.cwd / request.to
+    folder = layout.folder(to, world.cwd, world.home, world.env, called)
+    return _Target(wanted, question.hub, snapshot, files, folder, called.revision)
 
 
-def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
+def _look(target: _Target, request: Request, world: World, tell: events.Listener) -> Plan:
     """Compare the selected files with what is on the disk."""
     folder, snapshot = target.folder, target.snapshot
     store = Store(folder)
@@ -166,11 +183,13 @@ def _look(target: _Target, request: Request, tell: events.Listener) -> Plan:
     found = replace(found, missing=(*found.missing, *blocked))
     contents = engines.contents(target.hub, snapshot, found.missing)
     present = engines.get(request.engine).present_bytes(store, target.hub, contents) if contents else 0
-    return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present)
+    asked = reuse.named(request.reuse, world.cwd)
+    places = reuse.places(asked, world.local_models, world.state, world.home, world.env)
+    elsewhere = reuse.search(contents, places, folder, tell)
+    return Plan(target.wanted, target.hub, snapshot, target.files, folder, found, present, elsewhere, target.revision)
 
 
 def _apply(made: Plan, store: Store, request: Request, world: World, tell: events.Listener) -> FetchResult:
-    check_space(made.folder, made.missing_bytes)
     if made.found.missing:
         history.begin(world.state, made.folder)
     snapshot, done = made.snapshot, made.found.done
@@ -180,7 +199,8 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    contents = engines.contents(made.hub, snapshot, made.found.missing)
+    taken = _take_here(made, engines.contents(made.hub, snapshot, made.found.missing), store, request, finished, tell)
+    contents = taken.missing
     witness = _witness(made, world) if any(not c.has_hash for c in contents) else None
     work = engines.Work(
         hub=made.hub,
@@ -210,11 +230,25 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             raise ChangedMeanwhile(str(made.folder / file.path))
     recorded = Manifest(made.wanted.name, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit, entries)
     write_manifest(store.state, recorded)
+    layouts.settle(made.folder, recorded, made.revision)
     try:
         history.remember(world.state, made.wanted.name, made.folder)
     except CannotWrite as error:  # the model is complete all the same
         tell(events.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
-    return _result(made, entries, received)
+    return _result(made, entries, received, taken.size_bytes)
+
+
+def _take_here(
+    made: Plan, contents: Sequence[Content], store: Store, request: Request, finished: Finished, tell: events.Listener
+) -> reuse.Taken:
+    """Use what is on this machine, and make sure that there is room for the rest."""
+    try:
+        taken = reuse.take(contents, made.elsewhere, store, copy=request.copy, tell=tell, finished=finished.add)
+        check_space(made.folder, made.missing_bytes - taken.saved_bytes)
+    except BaseException:
+        finished.close()
+        raise
+    return taken
 
 
 def _manifest_entries(store: Store) -> Sequence[Entry]:
@@ -229,7 +263,7 @@ def _witness(made: Plan, world: World) -> Witness:
     return Witness.summon(asked, world.clock)
 
 
-def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchResult:
+def _result(made: Plan, entries: Sequence[Entry], received_bytes: int, reused_bytes: int) -> FetchResult:
     selected = {f.path for f in made.files}
     files = tuple(
         FetchedFile(e.path, e.size_bytes, e.sha256, e.proof, e.proof_from, e.source)
@@ -246,6 +280,7 @@ def _result(made: Plan, entries: Sequence[Entry], received_bytes: int) -> FetchR
         files=files,
         received_bytes=received_bytes,
         reused_files=len(made.found.done),
+        reused_bytes=reused_bytes,
         unverified=tuple(f.path for f in files if f.proof == "none"),
     )
 

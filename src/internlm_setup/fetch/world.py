@@ -10,6 +10,7 @@ from internlm_setup.core.clock import Clock, SystemClock
 from internlm_setup.core.http import Network, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.settings import Settings, hub_defaults
+from internlm_setup.core.shapes import read_yaml
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Question
 from internlm_setup.fetch.catalog import Catalog, Wanted, load_catalog
@@ -31,6 +32,7 @@ class World:
         auto: Hubs that `auto` asks, in order of preference.
         network: The way out.
         clock: The time.
+        local_models: Patterns of folders in which this machine may have models for everybody.
     """
 
     env: Mapping[str, str]
@@ -42,6 +44,7 @@ class World:
     auto: tuple[str, ...]
     network: Network
     clock: Clock
+    local_models: tuple[str, ...] = ()
 
     def hub(self, hub_id: str) -> Hub:
         """Make one hub."""
@@ -66,7 +69,14 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, sett
         auto=tuple(hub.id for hub in defaults if hub.auto),
         network=Network.from_env(env, user_agent()),
         clock=SystemClock(),
+        local_models=local_models(shipped_configs() / "local_models.yaml"),
     )
+
+
+def local_models(path: Path) -> tuple[str, ...]:
+    """Return the patterns of folders in `configs/local_models.yaml`, in order."""
+    profiles = read_yaml(path, shipped=True)["profiles"]
+    return tuple(folder for profile in profiles for folder in profile["folders"])
 
 
 def questions(

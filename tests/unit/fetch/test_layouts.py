@@ -9,8 +9,10 @@ import pytest
 from internlm_setup.core.errors import ExitCode
 from internlm_setup.fetch import layouts
 from internlm_setup.fetch.errors import UnknownLayout
+from internlm_setup.fetch.layouts import Called
 
 CWD, HOME, TO = Path("/work"), Path("/home/me"), Path("/data/models")
+COMMIT = "c0ffee" * 6 + "c0ff"
 
 
 @pytest.mark.parametrize(
@@ -24,14 +26,14 @@ CWD, HOME, TO = Path("/work"), Path("/home/me"), Path("/data/models")
 )
 def test_folders(layout: str, to: Path | None, revision: str, expected: str) -> None:
     """`--to` is the folder itself, or the vendor's cache folder; the default needs no question."""
-    found = layouts.get(layout).folder(to, CWD, HOME, {}, "lab/internlm-chat-7b", revision)
+    found = layouts.get(layout).folder(to, CWD, HOME, {}, Called("lab/internlm-chat-7b", revision, COMMIT))
     assert found == Path(expected)
 
 
 def test_modelscopes_own_variable_moves_its_cache() -> None:
     """MODELSCOPE_CACHE is obeyed, as ModelScope's library does."""
     env = {"MODELSCOPE_CACHE": "/data/cache"}
-    found = layouts.get("modelscope-cache").folder(None, CWD, HOME, env, "lab/model", "master")
+    found = layouts.get("modelscope-cache").folder(None, CWD, HOME, env, Called("lab/model", "master", COMMIT))
     assert found == Path("/data/cache/models/lab--model/snapshots/master")
 
 
@@ -40,12 +42,12 @@ def test_every_layout_says_what_it_is() -> None:
     for name, layout in layouts.known().items():
         assert layout.id == name
         assert layout.title.en != layout.title.zh
-        assert layout.folder(None, CWD, HOME, {}, "lab/model", "main").is_absolute()
+        assert layout.folder(None, CWD, HOME, {}, Called("lab/model", "main", COMMIT)).is_absolute()
 
 
 def test_unknown_layout() -> None:
     """An unknown name is refused with the known ones."""
     with pytest.raises(UnknownLayout) as caught:
         layouts.get("pile")
-    assert (caught.value.name, caught.value.known) == ("pile", "dir, modelscope-cache")
+    assert (caught.value.name, caught.value.known) == ("pile", "dir, hf-cache, modelscope-cache")
     assert caught.value.exit_code is ExitCode.NOT_FOUND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ EXAMPLES = (
     "internlm-setup fetch internlm2-chat-1_8b --include '*.json' --to ./model",
     "internlm-setup fetch internlm-chat-7b --dry-run",
 )
+_REUSED = Text(en=", {size} from this machine", zh="，取自本机 {size}")
 
 
 def register(app: typer.Typer) -> None:
@@ -90,8 +92,8 @@ def fetch(
             "--layout",
             metavar="LAYOUT",
             help=say(
-                "dir, or modelscope-cache (--to is its cache_dir)",
-                "dir，或 modelscope-cache（此时 --to 即 cache_dir）",
+                "dir, hf-cache or modelscope-cache (--to is then the library's cache_dir)",
+                "dir、hf-cache 或 modelscope-cache（后两者的 --to 即相应库的 cache_dir）",
             ),
         ),
     ] = "dir",
@@ -122,6 +124,24 @@ def fetch(
             ),
         ),
     ] = "native",
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reuse",
+            metavar="DIR",
+            help=say(
+                "Look here too for files that need not be downloaded; repeatable",
+                "也在此查找无需下载的文件；可重复",
+            ),
+        ),
+    ] = None,
+    copy: Annotated[
+        bool,
+        typer.Option(
+            "--copy",
+            help=say("Copy what is found on this machine, never hard link it", "复制本机已有的文件，不用硬链接"),
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -150,6 +170,8 @@ def fetch(
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
+        reuse=tuple(folder.expanduser() for folder in reuse or ()),
+        copy=copy,
     )
     with session.progress() as listener:
         world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)
@@ -161,10 +183,8 @@ def fetch(
 
 
 def _show_plan(session: Session, plan: Plan) -> None:
-    done = {entry.path for entry in plan.found.done}
-    rows = [
-        (f.path, f.size_bytes, f.sha256 or f.git_sha1, "present" if f.path in done else "missing") for f in plan.files
-    ]
+    done, here = {entry.path for entry in plan.found.done}, plan.found_at
+    rows = [(f.path, f.size_bytes, f.sha256 or f.git_sha1, _state(f.path, done, here)) for f in plan.files]
     data = {
         "path": plan.folder,
         "hub": plan.snapshot.hub,
@@ -173,11 +193,14 @@ def _show_plan(session: Session, plan: Plan) -> None:
         "commit": plan.snapshot.commit,
         "size_bytes": plan.size_bytes,
         "missing_bytes": plan.missing_bytes,
-        "files": [{"path": p, "size_bytes": s, "hash": h, "state": state} for p, s, h, state in rows],
+        "files": [
+            {"path": p, "size_bytes": s, "hash": h, "state": state, "found_at": here.get(p)} for p, s, h, state in rows
+        ],
     }
     session.output.result(data)
     columns = [Text(en="FILE", zh="文件"), Text(en="SIZE", zh="大小"), Text(en="HERE", zh="已有")]
-    shown = [(p, "?" if s is None else human_size(s), "✓" if st == "present" else "") for p, s, _, st in rows]
+    marks = {"present": "✓", "missing": ""}
+    shown = [(p, "?" if s is None else human_size(s), marks.get(st) or str(here.get(p, ""))) for p, s, _, st in rows]
     session.output.table(columns, shown)
     words = Text(
         en="would fetch {missing} of {size} from {hub} (`{repo}`, {revision}) into `{folder}`; nothing was written",
@@ -193,6 +216,17 @@ def _show_plan(session: Session, plan: Plan) -> None:
             folder=plan.folder,
         )
     )
+    if here:
+        found = Text(
+            en="{size} of it seem to be on this machine: they would be verified and used instead",
+            zh="其中 {size} 似乎已在本机：将校验后直接使用，无需下载",
+        )
+        session.output.talk(found.fill(size=human_size(sum(s or 0 for p, s, _, _ in rows if p in here))))
+
+
+def _state(path: str, done: Collection[str], here: Collection[str]) -> str:
+    """Say of a file whether it is in place, on this machine as it seems, or has to come."""
+    return "present" if path in done else "found" if path in here else "missing"
 
 
 def _show_result(session: Session, result: FetchResult) -> None:
@@ -200,8 +234,8 @@ def _show_result(session: Session, result: FetchResult) -> None:
     size = human_size(sum(f.size_bytes for f in result.files))
     received = human_size(result.received_bytes)
     words = Text(
-        en="{model} is complete: {count} files, {size} ({received} received now); {proof}",
-        zh="{model} 已完整：{count} 个文件，{size}（本次接收 {received}）；{proof}",
+        en="{model} is complete: {count} files, {size} ({received} received now{reused}); {proof}",
+        zh="{model} 已完整：{count} 个文件，{size}（本次接收 {received}{reused}）；{proof}",
     )
     session.output.talk(
         words.fill(
@@ -209,6 +243,7 @@ def _show_result(session: Session, result: FetchResult) -> None:
             count=len(result.files),
             size=size,
             received=received,
+            reused=_REUSED.fill(size=human_size(result.reused_bytes)) if result.reused_bytes else "",
             proof=described((f.proof, f.proof_from) for f in result.files),
         )
     )
