@@ -17,7 +17,7 @@ from typing import Literal
 from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text, human_size
-from internlm_setup.fetch import engines, history
+from internlm_setup.fetch import engines, history, layouts
 from internlm_setup.fetch.ask import ask
 from internlm_setup.fetch.check import Report
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
@@ -211,7 +211,7 @@ def _refuse_links(report: Report, paths: Sequence[str]) -> None:
     links: dict[Path, str] = {}
     for path in paths:
         inside = [folder / path, *(folder / p for p in Path(path).parents if p != Path())]
-        links |= {p: path for p in inside if p.is_symlink() and p not in links}
+        links |= {p: path for p in inside if p.is_symlink() and p not in links and not layouts.owns(p, folder)}
         if not links and (folder / path).exists() and not (folder / path).is_file():
             raise FileInTheWay(str(folder / path))
     if links:
@@ -270,7 +270,9 @@ def _record(report: Report, snapshot: Snapshot, finished: Finished, store: Store
         if not entry.unchanged(report.folder):
             raise ChangedMeanwhile(str(report.folder / entry.path))
     header = (report.model, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit)
-    write_manifest(store.state, Manifest(*header, entries))
+    made = Manifest(*header, entries)
+    write_manifest(store.state, made)
+    layouts.settle(report.folder, made)
     for found in report.findings:
         entry_ = found.entry
         if entry_ is not None and not prefixes.load(store.state, entry_.sha256, entry_.size_bytes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from internlm_setup.core.errors import ExitCode
 from internlm_setup.fetch import layouts
 from internlm_setup.fetch.errors import UnknownLayout
 from internlm_setup.fetch.layouts import Called
+from internlm_setup.fetch.model import RemoteFile, Snapshot
 
 CWD, HOME, TO = Path("/work"), Path("/home/me"), Path("/data/models")
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -21,6 +23,13 @@ COMMIT = "c0ffee" * 6 + "c0ff"
         ("dir", None, "main", "/work/internlm-chat-7b"),
         ("dir", TO, "main", "/data/models"),
         ("modelscope-cache", None, "v1", "/home/me/.cache/modelscope/models/lab--internlm-chat-7b/snapshots/v1"),
+        (
+            "hf-cache",
+            None,
+            "main",
+            f"/home/me/.cache/huggingface/hub/models--lab--internlm-chat-7b/snapshots/{COMMIT}",
+        ),
+        ("hf-cache", TO, "main", f"/data/models/models--lab--internlm-chat-7b/snapshots/{COMMIT}"),
         ("modelscope-cache", TO, "", "/data/models/models/lab--internlm-chat-7b/snapshots/master"),
     ],
 )
@@ -35,6 +44,33 @@ def test_modelscopes_own_variable_moves_its_cache() -> None:
     env = {"MODELSCOPE_CACHE": "/data/cache"}
     found = layouts.get("modelscope-cache").folder(None, CWD, HOME, env, Called("lab/model", "master", COMMIT))
     assert found == Path("/data/cache/models/lab--model/snapshots/master")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"HF_HUB_CACHE": "/data/hub", "HF_HOME": "/data/hf"}, "/data/hub"),
+        ({"HF_HOME": "~/hf"}, "/home/me/hf/hub"),
+        ({"XDG_CACHE_HOME": "/data/cache"}, "/data/cache/huggingface/hub"),
+    ],
+)
+def test_hugging_faces_own_variables_move_its_cache(variables: dict[str, str], expected: str) -> None:
+    """As its library reads them, the most special one first."""
+    assert layouts.get("hf-cache").cache(HOME, variables) == Path(expected)
+
+
+def test_what_a_repository_is_called_at_the_layouts_own_hub() -> None:
+    """The library that reads it knows neither another hub's name, nor its branches, nor a missing commit."""
+    hf, ms = "org/m", "Org_CN/m"
+    ids = {"huggingface": hf, "modelscope": ms}
+    there = Snapshot("modelscope", ms, "master", None, (RemoteFile("a", 1, "0" * 64),))
+    found = layouts.called(layouts.get("hf-cache"), ids, there, None)
+    assert (found.repo, found.revision, len(found.commit)) == (hf, "main", 40)
+    assert layouts.called(layouts.get("hf-cache"), ids, there, "v1").revision == "v1"
+    assert layouts.called(layouts.get("dir"), ids, there, None) == Called(ms, "master", found.commit)
+    other = replace(there, files=(RemoteFile("a", 1, "1" * 64),))
+    assert layouts.called(layouts.get("hf-cache"), ids, other, None).commit != found.commit
+    assert layouts.called(layouts.get("hf-cache"), {}, there, None).repo == ms
 
 
 def test_every_layout_says_what_it_is() -> None:
