@@ -5,7 +5,7 @@ finds them, and links stay in their place. Where links cannot be made the files 
 
 Source:
     huggingface_hub 2.4.0, file_download.py (_create_symlink, repo_folder_name), constants.py (HF_HUB_CACHE),
-    read 2026-12.
+    read 2026-11.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def _cloned(path: Path, waiting: Path) -> bool:
     """Make a file that shares all blocks with another one, where the file system can.
 
     Source:
-        ioctl_ficlone(2), read 2026-12.
+        ioctl_ficlone(2), read 2026-11.
     """
     if sys.platform != "linux":
         return False
