@@ -26,6 +26,7 @@ class RemoteFile:
         git_sha1: Lower-case hex of the git blob hash of the content, or None (a pointer's hash is not one).
         etag: The server's own tag of these bytes, for a hub that publishes no hash; it proves nothing, but another
             one means other bytes.
+        vendor_only: Whether the hub hands it out to its own downloader alone.
     """
 
     path: str
@@ -33,6 +34,7 @@ class RemoteFile:
     sha256: str | None = None
     git_sha1: str | None = None
     etag: str | None = None
+    vendor_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def repair(
         )
         tell(_planned(wares.snapshot, contents, store))
         try:
-            outcomes, received_bytes = engines.get("native").carry(work)
+            outcomes, received_bytes = engines.carry("native", work)
         finally:
             finished.close()
         engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))

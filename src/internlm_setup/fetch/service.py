@@ -182,7 +182,7 @@ def _look(target: _Target, request: Request, world: World, tell: events.Listener
     blocked = tuple(f for f in target.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
     contents = engines.contents(target.hub, snapshot, found.missing)
-    present = engines.get(request.engine).present_bytes(store, target.hub, contents) if contents else 0
+    present = engines.present_bytes(request.engine, store, target.hub, contents)
     asked = reuse.named(request.reuse, world.cwd)
     places = reuse.places(asked, world.local_models, world.state, world.home, world.env)
     elsewhere = reuse.search(contents, places, folder, tell)
@@ -218,7 +218,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     received = 0
     try:
         if contents:
-            outcomes, received = engines.get(request.engine).carry(work)
+            outcomes, received = engines.carry(request.engine, work)
             engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     finally:
         finished.close()

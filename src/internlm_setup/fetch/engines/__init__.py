@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from internlm_setup.core.errors import (
     WriteError,
 )
 from internlm_setup.core.http import Network
-from internlm_setup.core.text import human_size
+from internlm_setup.core.text import Text, human_size
 from internlm_setup.fetch.engine_errors import UnknownEngine
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
@@ -33,6 +33,12 @@ from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.plan import Content, Source, content_key
 from internlm_setup.fetch.transfer.store import Store
+
+_ITS_OWN = Text(
+    en="{hub} hands out {n} {noun} to its own downloader alone, first `{path}`: that one is used, as with "
+    "`--engine official`",
+    zh="{hub} 只向其官方下载器提供 {n} 个文件，首个为 `{path}`：改用官方下载器，同 `--engine official`",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +132,49 @@ def contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[
             sha256=same[0].sha256,
             git_sha1=same[0].git_sha1,
             paths=tuple(f.path for f in same),
-            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0])),),
+            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0]), same[0].vendor_only),),
             etag=same[0].etag,
         )
         for key, same in groups.items()
     ]
+
+
+def parts(engine_id: str, contents: Sequence[Content]) -> list[tuple[type[Engine], list[Content]]]:
+    """Say which engine moves which contents: the one that was asked for, or the vendor's where no other one can.
+
+    A hub that gives a content to its own downloader alone is no source of it for anybody else, and is asked through
+    that downloader only when it is the last one.
+    """
+    engine, official = get(engine_id), get("official")
+    if engine is official:
+        return [(engine, list(contents))]
+    able = [replace(c, sources=tuple(s for s in c.sources if not s.vendor_only)) for c in contents]
+    rest = [c for c, left in zip(contents, able, strict=True) if not left.sources]
+    split = [(engine, [c for c in able if c.sources]), (official, rest)]
+    return [(one, part) for one, part in split if part]
+
+
+def present_bytes(engine_id: str, store: Store, hub: Hub, contents: Sequence[Content]) -> int:
+    """Return how much of the missing contents earlier runs left."""
+    return sum(engine.present_bytes(store, hub, part) for engine, part in parts(engine_id, contents))
+
+
+def carry(engine_id: str, work: Work) -> tuple[list[Outcome], int]:
+    """Move all bytes, saying where another engine than the one asked for has to: outcomes, and the bytes received.
+
+    Raises:
+        NoDownloader: Only the vendor's downloader would do, and there is none.
+        NoRateLimit: Likewise, and it knows no limit.
+    """
+    split = parts(engine_id, work.contents)
+    for engine, part in split:
+        if engine.id != engine_id:
+            engine.check(work.hub, work.limit_rate_bytes_per_s)
+            noun = "file" if len(part) == 1 else "files"
+            told = _ITS_OWN.fill(path=part[0].paths[0], hub=work.hub.title, n=len(part), noun=noun)
+            work.tell(events.Noted(told))
+    came = [engine.carry(replace(work, contents=part)) for engine, part in split]
+    return [outcome for outcomes, _ in came for outcome in outcomes], sum(received for _, received in came)
 
 
 def raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:

@@ -28,10 +28,11 @@ _HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One hub that has a content, and how to ask it where."""
+    """One hub that has a content, and how to ask it where; a `vendor_only` one gives it to its own downloader alone."""
 
     hub: str
     locate: Callable[[], Location]
+    vendor_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
