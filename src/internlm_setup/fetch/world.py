@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from internlm_setup.core.clock import Clock, SystemClock
-from internlm_setup.core.http import Network, user_agent
+from internlm_setup.core.http import Network, origin_of, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.settings import Settings, hub_defaults
 from internlm_setup.core.shapes import read_yaml
@@ -33,6 +33,8 @@ class World:
         network: The way out.
         clock: The time.
         local_models: Patterns of folders in which this machine may have models for everybody.
+        nearer: Hub id and address of more endpoints to ask, before the hub's own.
+        anonymous: By hub, variables that keep its client from sending a login.
     """
 
     env: Mapping[str, str]
@@ -45,14 +47,39 @@ class World:
     network: Network
     clock: Clock
     local_models: tuple[str, ...] = ()
+    nearer: tuple[tuple[str, str], ...] = ()
+    anonymous: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def hub(self, hub_id: str) -> Hub:
         """Make one hub."""
         return hubs.make(hub_id, self.endpoints.get(hub_id), self.network, self.env, self.home)
 
+    def each_endpoint(self, hub_id: str) -> tuple[Hub, ...]:
+        """Make a hub once for each address where it can be asked, those given for this run first.
 
-def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, settings: Settings) -> World:
-    """Build the world of one run.
+        A login goes to the hub's own origin alone: at any other address, a cache in the local network or a mirror, it
+        is asked by nobody in particular.
+        """
+        own = self.hub(hub_id)
+        given = [address for hub, address in self.nearer if hub == hub_id]
+        return (*(self._at(hub_id, address, own) for address in given if address != own.endpoint), own)
+
+    def _at(self, hub_id: str, address: str, own: Hub) -> Hub:
+        if origin_of(address) == origin_of(own.endpoint):
+            return hubs.make(hub_id, address, self.network, self.env, self.home)
+        env = {**self.env, **dict(self.anonymous.get(hub_id, ()))}
+        return hubs.make(hub_id, address, self.network, env, self.state / "nobody")  # where nothing is stored
+
+
+def make_world(
+    env: Mapping[str, str],
+    home: Path,
+    cwd: Path,
+    paths: Paths,
+    settings: Settings,
+    nearer: Sequence[tuple[str, str]] = (),
+) -> World:
+    """Build the world of one run; `nearer` are a hub's id and the address of one more endpoint of it.
 
     Raises:
         ConfigError: A catalogue file, or a variable of the network, cannot be used.
@@ -70,6 +97,8 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, sett
         network=Network.from_env(env, user_agent()),
         clock=SystemClock(),
         local_models=local_models(shipped_configs() / "local_models.yaml"),
+        nearer=tuple(nearer),
+        anonymous={hub.id: hub.anonymous for hub in defaults},
     )
 
 
@@ -105,8 +134,8 @@ def questions(
         raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
     found = []
     for hub_id in asked:
-        hub = world.hub(hub_id)
         other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
-        asked_revision = hub.default_revision if revision is None else revision
-        found.append(Question(hub, wanted.ids[hub_id], asked_revision, f"{command}{other}"))
+        for hub in world.each_endpoint(hub_id):
+            asked_revision = hub.default_revision if revision is None else revision
+            found.append(Question(hub, wanted.ids[hub_id], asked_revision, f"{command}{other}"))
     return found

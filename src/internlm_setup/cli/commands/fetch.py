@@ -142,6 +142,28 @@ def fetch(
             help=say("Copy what is found on this machine, never hard link it", "复制本机已有的文件，不用硬链接"),
         ),
     ] = False,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="HUB=URL",
+            help=say(
+                "One more server of a hub, as a cache in the local network; asked first, without a login; repeatable",
+                "某平台的另一个服务器，如局域网缓存；优先询问，不发送登录信息；可重复",
+            ),
+        ),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy",
+            metavar="URL",
+            help=say(
+                "An http, https or socks5 proxy, instead of the environment's",
+                "http、https 或 socks5 代理，代替环境变量中的代理",
+            ),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -153,6 +175,10 @@ def fetch(
 ) -> None:
     """Build the request, run it under the progress display, say how it ended."""
     session = Session.of(ctx)
+    from internlm_setup.core.http import proxied
+    from internlm_setup.core.paths import shipped_configs
+    from internlm_setup.core.setting_rules import parse_endpoint
+    from internlm_setup.core.settings import hub_defaults
     from internlm_setup.fetch import service
     from internlm_setup.fetch.world import make_world
 
@@ -173,8 +199,11 @@ def fetch(
         reuse=tuple(folder.expanduser() for folder in reuse or ()),
         copy=copy,
     )
+    hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
+    nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]
     with session.progress() as listener:
-        world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)
+        env = proxied(session.env, proxy)
+        world = make_world(env, session.home, Path.cwd(), session.paths, settings, nearer)
         done = (service.plan if dry_run else service.fetch)(request, world, listener)
     if isinstance(done, service.Plan):
         _show_plan(session, done)

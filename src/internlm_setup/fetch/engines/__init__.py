@@ -132,7 +132,7 @@ def contents(hub: Hub, snapshot: Snapshot, files: Sequence[RemoteFile]) -> list[
             sha256=same[0].sha256,
             git_sha1=same[0].git_sha1,
             paths=tuple(f.path for f in same),
-            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0]), same[0].vendor_only),),
+            sources=(Source(snapshot.hub, partial(hub.locate, snapshot, same[0]), vendor_only=same[0].vendor_only),),
             etag=same[0].etag,
         )
         for key, same in groups.items()
