@@ -145,12 +145,12 @@ def parts(engine_id: str, contents: Sequence[Content]) -> list[tuple[type[Engine
     A hub that gives a content to its own downloader alone is no source of it for anybody else, and is asked through
     that downloader only when it is the last one.
     """
-    engine, official = get(engine_id), get("official")
-    if engine is official:
-        return [(engine, list(contents))]
+    engine = get(engine_id)
+    if engine_id == "official" or not any(source.vendor_only for c in contents for source in c.sources):
+        return [(engine, list(contents))] if contents else []
     able = [replace(c, sources=tuple(s for s in c.sources if not s.vendor_only)) for c in contents]
     rest = [c for c, left in zip(contents, able, strict=True) if not left.sources]
-    split = [(engine, [c for c in able if c.sources]), (official, rest)]
+    split = [(engine, [c for c in able if c.sources]), (get("official"), rest)]
     return [(one, part) for one, part in split if part]
 
 
