@@ -73,14 +73,16 @@ OTHER_VARIABLES = (
     ("HUGGING_FACE_HUB_TOKEN", "The older name of `HF_TOKEN`."),
     ("HF_TOKEN_PATH", "The file of Hugging Face's stored login; default `token` in `HF_HOME`."),
     ("HF_HOME", "Hugging Face's folder; default `huggingface` in `XDG_CACHE_HOME`, or in `~/.cache`."),
+    ("HF_HUB_CACHE", "Hugging Face's cache; default `hub` in `HF_HOME`. `--layout hf-cache` fills it."),
     ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "`1`: no token is sent to Hugging Face."),
     ("MODELSCOPE_API_TOKEN", "ModelScope's token; it wins over what `modelscope login` stored."),
+    ("MODELSCOPE_CACHE", "ModelScope's cache; default `~/.cache/modelscope`. `--layout modelscope-cache` fills it."),
     ("MODELSCOPE_HOME", "The folder of ModelScope's stored login; default `~/.modelscope`."),
     ("OPENXLAB_AK", "With `OPENXLAB_SK`, OpenXLab's key pair; it wins over the stored one. Public models need none."),
     ("INTERNLM_SETUP_MIRRORS", "A folder of files of mirror sites, laid over the catalogue and over your own."),
     ("XDG_CONFIG_HOME", "Where the configuration folder is; default `~/.config`."),
     ("XDG_STATE_HOME", "Where the state folder is; default `~/.local/state`."),
-    ("XDG_CACHE_HOME", "Where `--layout modelscope-cache` goes without `--to`; default `~/.cache`."),
+    ("XDG_CACHE_HOME", "Where our cache and Hugging Face's are; default `~/.cache`."),
     ("NO_COLOR", "Set to anything: no colours."),
 )
 

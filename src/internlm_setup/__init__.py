@@ -38,6 +38,8 @@ def fetch(
     force: bool = False,
     engine: str = "native",
     lock: str | PathLike[str] | None = None,
+    reuse: Sequence[str | PathLike[str]] = (),
+    copy: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> Path:
     """Download a model, verify every file, and return its folder.
@@ -52,12 +54,14 @@ def fetch(
         include: Globs of files to take; empty means all.
         exclude: Globs of files to leave.
         to: The destination; None means `./<repository name>`.
-        layout: `dir` or `modelscope-cache`.
+        layout: `dir`, `hf-cache` or `modelscope-cache`.
         jobs: Connections in all.
         limit_rate: Speed limit in all, such as `"10M"` for 10 MiB/s.
         force: Replace files that are in the way.
         engine: `native`, or `official` for the vendor's own downloader; both verify every file.
         lock: The lock file to write; without a model, the one that says what to fetch.
+        reuse: Folders to search for files that need not be downloaded, beside those that are searched anyway.
+        copy: Whether files found on this machine are copied, never hard linked.
         on_event: Told the values of `internlm_setup.fetch.transfer.events` as things happen, one at a time.
 
     Returns:
@@ -98,6 +102,8 @@ def fetch(
         force=force,
         engine=engine,
         lock=None if lock is None else Path(lock).expanduser(),
+        reuse=tuple(Path(folder).expanduser() for folder in reuse),
+        copy=copy,
     )
     world = make_world(env, home, Path.cwd(), paths, settings)
     log = open_log(paths.log_file)

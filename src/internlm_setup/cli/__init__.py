@@ -158,11 +158,12 @@ def _dispatch(session: Session, rest: list[str]) -> int:
 def _end(session: Session, code: int, error: SetupError | None) -> int:
     """Report the error, if any, to the person and to the program that asked for JSON."""
     from internlm_setup.cli import report
+    from internlm_setup.core.text import without_password
 
     if error is not None:
         report.draw(error, session.output)
     errors = [] if error is None else report.listed(error, session.language)
-    session.output.envelope(session.argv, code, errors)
+    session.output.envelope([without_password(word) for word in session.argv], code, errors)
     return code
 
 
@@ -197,11 +198,13 @@ def _recorded(session: Session, cause: Exception) -> bool:
 
 
 def _typed(session: Session) -> str:
-    """Return the command line as a person can type it again."""
+    """Return the command line as a person can type it again, once more with the password of a proxy."""
     import shlex
     import subprocess
 
-    words = ["internlm-setup", *session.argv]
+    from internlm_setup.core.text import without_password
+
+    words = ["internlm-setup", *map(without_password, session.argv)]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 

@@ -21,7 +21,7 @@ def row(standing: Standing, language: Language) -> tuple[str, ...]:
     """Return one hub's cells."""
     files = "" if standing.files is None else str(standing.files)
     size = "" if standing.size_bytes is None else human_size(standing.size_bytes)
-    return (standing.hub, standing.repo, files, size, standing.verdict.of(language))
+    return (standing.name, standing.repo, files, size, standing.verdict.of(language))
 
 
 def lines(standings: Sequence[Standing], language: Language) -> Iterator[str]:

@@ -10,6 +10,7 @@ import socket
 from functools import lru_cache
 from typing import Any
 
+from internlm_setup.core import socks
 from internlm_setup.core.reach import HUNG_UP, Unreachable, connect_any, resolve, unreachable
 from internlm_setup.core.text import without_password
 from internlm_setup.core.watchdog import Watchdog
@@ -27,11 +28,16 @@ class _Stale(ConnectionResetError):
 
 class _Connection(_Base):  # type: ignore[misc]
     _kept = False
+    _socks: str | None = None  # the proxy's URL
 
     def _new_conn(self) -> socket.socket:
         """Replace urllib3's own way to resolve and to connect, to the server or to the proxy."""
         self._kept = False
-        sock = _connected(self._dns_host.strip("[]"), self.port, self.proxy and self.proxy.url)
+        host = self._dns_host.strip("[]")
+        if self._socks is not None:
+            sock = socks.connect(self._socks, host, self.port)
+        else:
+            sock = _connected(host, self.port, self.proxy and self.proxy.url)
         sock.settimeout(self.timeout)
         for option in self.socket_options or ():
             sock.setsockopt(*option)
@@ -71,13 +77,13 @@ def _connected(host: str, port: int, proxy: str | None) -> socket.socket:
         raise unreachable(host, "proxy", f"{without_password(proxy)}: {error.cause.en}") from error
 
 
-@lru_cache(maxsize=1)
-def patient_pools() -> dict[str, Any]:
-    """Return the classes of pools for `PoolManager.pool_classes_by_scheme`."""
+@lru_cache(maxsize=4)
+def patient_pools(through: str | None = None) -> dict[str, Any]:
+    """Return the classes of pools for `PoolManager.pool_classes_by_scheme`, `through` a SOCKS proxy if it is given."""
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
     def patient(base: Any) -> Any:
-        connection = type(base.ConnectionCls.__name__, (_Connection, base.ConnectionCls), {})
+        connection = type(base.ConnectionCls.__name__, (_Connection, base.ConnectionCls), {"_socks": through})
         return type(base.__name__, (_Pool, base), {"ConnectionCls": connection})
 
     return {"http": patient(HTTPConnectionPool), "https": patient(HTTPSConnectionPool)}

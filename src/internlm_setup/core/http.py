@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from internlm_setup.core import socks
 from internlm_setup.core.connections import ANSWER_PATIENCE_S, patient_pools
 from internlm_setup.core.errors import ConfigError
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, diagnose, unreachable
@@ -33,16 +34,16 @@ WHOLE_PATIENCE = 12  # times the patience for a byte, for a whole small answer
 
 @dataclass(eq=False)
 class BadProxy(ConfigError):
-    """A proxy variable cannot be used."""
+    """A proxy that was named cannot be used."""
 
     code = "core.bad-proxy"
     text = Text(
-        en="the proxy `{proxy}` in the environment cannot be used: only http:// and https:// proxies are spoken",
-        zh="环境变量中的代理 `{proxy}` 无法使用：只支持 http:// 和 https:// 代理",
+        en="the proxy `{proxy}` cannot be used: it is not an address of an http, https, socks4 or socks5 proxy",
+        zh="代理 `{proxy}` 无法使用：它不是 http、https、socks4 或 socks5 代理的地址",
     )
     hint = Text(
-        en="set HTTPS_PROXY to an http:// proxy, or: `unset HTTPS_PROXY ALL_PROXY`",
-        zh="请把 HTTPS_PROXY 设为 http:// 代理，或执行：`unset HTTPS_PROXY ALL_PROXY`",
+        en="correct `--proxy` or HTTPS_PROXY, as in `http://proxy.example:3128`, or: `unset HTTPS_PROXY ALL_PROXY`",
+        zh="请更正 `--proxy` 或 HTTPS_PROXY，形如 `http://proxy.example:3128`，或执行：`unset HTTPS_PROXY ALL_PROXY`",
     )
     proxy: str
 
@@ -50,6 +51,15 @@ class BadProxy(ConfigError):
 def user_agent() -> str:
     """Return how we present ourselves: name, version, Python."""
     return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
+
+
+def proxied(env: Mapping[str, str], proxy: str | None) -> Mapping[str, str]:
+    """Return an environment in which a proxy is used for everything that NO_PROXY does not name; None changes nothing.
+
+    It holds for every client that is given the environment, the vendors' own too.
+    """
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    return env if proxy is None else {**env, **dict.fromkeys((*names, *map(str.upper, names)), proxy)}
 
 
 def origin_of(url: str) -> str:
@@ -135,7 +145,8 @@ class Network:
         proxy = proxy if "://" in proxy else f"http://{proxy}"
         try:
             way = urlsplit(proxy)
-            usable = way.scheme.lower() in {"http", "https"} and bool(way.hostname) and bool(_port(way))
+            spoken = way.scheme.lower() in {"http", "https", *socks.SCHEMES}
+            usable = spoken and bool(way.hostname) and way.port != 0
         except ValueError:  # a port that is no number, or half an IPv6 address
             usable = False
         if not usable:
@@ -171,14 +182,15 @@ class Network:
         proxy = self.proxy_for(url)
         if not (url.lower().startswith("http:") and (proxy or url).lower().startswith("http:")):
             ways["ssl_context"] = self.ssl_context()  # 20 ms that a plain connection need not wait for
-        if proxy is None:
+        through = proxy if proxy and proxy.lower().startswith("socks") else None
+        if proxy is None or through:
             manager = urllib3.PoolManager(**ways)
         else:
             login = urlsplit(proxy)
             auth = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
             signed = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
             manager = urllib3.ProxyManager(proxy, proxy_headers=signed, **ways)
-        manager.pool_classes_by_scheme = patient_pools()
+        manager.pool_classes_by_scheme = patient_pools(through)
         return manager
 
     @contextmanager

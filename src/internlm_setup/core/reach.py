@@ -36,7 +36,7 @@ CAUSES = {
     "no-route": Text(en="there is no network route to it", zh="没有到达它的网络路由"),
     "tls": Text(en="its TLS certificate was not accepted", zh="它的 TLS 证书不被信任"),
     "tls-failed": Text(en="the TLS connection failed", zh="TLS 连接失败"),
-    "proxy": Text(en="the proxy in the environment failed", zh="环境变量中的代理不可用"),
+    "proxy": Text(en="the proxy failed", zh="代理不可用"),
     "closed": Text(en="the connection was closed before an answer", zh="连接在应答之前被关闭"),
 }
 

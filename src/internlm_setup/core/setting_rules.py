@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
 from internlm_setup.core.errors import ConfigError, ExitCode, SetupError
-from internlm_setup.core.text import LANGUAGES, Text
+from internlm_setup.core.text import LANGUAGES, Text, without_password
 
 Value = str | int | None
 Kind = Literal["command line", "environment", "file", "default"]
@@ -80,6 +81,24 @@ def checked(name: str, raw: object, origin: Origin) -> Value:
     if origin.kind == "command line":
         raise BadOption(option="--" + name.replace("_", "-"), value=text, allowed=allowed)
     raise BadSetting(where=f"`{origin}`", key=name, value=text, allowed=allowed)
+
+
+def parse_endpoint(text: str, hubs: Collection[str]) -> tuple[str, str]:
+    """Return the hub and the address of `HUB=URL`.
+
+    Raises:
+        BadOption: It is not of that form, or the hub is none of those.
+    """
+    hub, _, url = text.partition("=")
+    address, _ = _address(url.strip())
+    if hub.strip() in hubs and address is not None:
+        return hub.strip(), str(address)
+    known = ", ".join(hubs)
+    allowed = Text(
+        en=f"HUB=URL, as in `huggingface=http://cache.example:8090`; HUB is one of {known}",
+        zh=f"HUB=URL，形如 `huggingface=http://cache.example:8090`；HUB 可为 {known}",
+    )
+    raise BadOption(option="--endpoint", value=without_password(text), allowed=allowed)
 
 
 def parse_rate(text: str) -> int | None:

@@ -67,12 +67,13 @@ class UnknownKey(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class HubDefaults:
-    """One hub's line of `configs/hubs.yaml`, as far as settings need it."""
+    """One hub's line of `configs/hubs.yaml`. With the variables `anonymous` its client sends no login."""
 
     id: str
     endpoint: str
     variables: tuple[str, ...]
     auto: bool = False
+    anonymous: tuple[tuple[str, str], ...] = ()
 
 
 class Settings:
@@ -162,6 +163,7 @@ def hub_defaults(path: Path) -> tuple[HubDefaults, ...]:
             hub["endpoint"],
             tuple(hub.get("endpoint_variables", ())),
             bool(hub.get("auto")),
+            tuple(hub.get("anonymous", {}).items()),
         )
         for hub in hubs
     )

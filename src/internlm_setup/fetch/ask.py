@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from internlm_setup.core.clock import Clock
-from internlm_setup.core.errors import SetupError, SeveralErrors
+from internlm_setup.core.errors import SetupError
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text
@@ -26,12 +26,21 @@ PATIENCE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask one hub. `instead` is the command to name when it cannot be reached."""
+    """What to ask one hub.
+
+    Attributes:
+        hub: Whom.
+        repo: The repository there.
+        revision: Branch, tag or commit.
+        instead: The command to name when it cannot be reached.
+        endpoint: Its address, where the hub is asked at several; else empty.
+    """
 
     hub: Hub
     repo: str
     revision: str
     instead: str
+    endpoint: str = ""
 
 
 def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:
@@ -82,114 +91,56 @@ class Answer:
     after_s: float
 
 
-_Got = Mapping[int, tuple[Snapshot | BaseException, float]]
-
-
 def ask_all(
     questions: Sequence[Question],
     tell: events.Listener,
     clock: Clock,
     doubted: Container[str] = (),
+    *,
+    needed: bool = True,
     patience_s: float = PATIENCE_S,
 ) -> list[Answer]:
-    """Ask several hubs at once and wait `patience_s` for all of them; when none has a listing by then, for the first.
+    """Ask several hubs at once, each in a thread, and wait `patience_s` for all of them.
 
     Args:
-        questions: One a hub.
+        questions: One a hub, or one an endpoint of a hub.
         tell: Told who is asked, by one thread at a time.
         clock: The time between tries.
-        doubted: Ids of hubs that are not waited for once all others have answered, one of them with a listing.
+        doubted: Endpoints that are not waited for once all others have answered, one of them with a listing.
+        needed: Whether, when none has a listing by then, the first one is waited for.
         patience_s: At least 0.
 
     Returns:
         An answer a question, in their order.
     """
-
-    def only_doubted_are_missing(got: _Got) -> bool:
-        return all(i in got or q.hub.id in doubted for i, q in enumerate(questions))
-
-    began_s = time.monotonic()
-    got = _gather(questions, tell, clock, patience_s, only_doubted_are_missing)
-    waited_s = time.monotonic() - began_s
-    answers = []
-    for index, question in enumerate(questions):
-        found, after_s = got.get(index, (None, waited_s))
-        if isinstance(found, BaseException) and not isinstance(found, SetupError):
-            raise found
-        answers.append(Answer(question, found, after_s))
-    return answers
-
-
-def ask_first(
-    questions: Sequence[Question],
-    tell: events.Listener,
-    clock: Clock,
-    patience_s: float = PATIENCE_S,
-) -> tuple[Question, Snapshot]:
-    """Ask several hubs at once and take the first in the given order that answers within `patience_s`.
-
-    When none has answered by then, the first answer at all is taken.
-
-    Raises:
-        SetupError: The only hub's error, or `SeveralErrors` when every hub failed.
-    """
-    if len(questions) == 1:
-        return questions[0], ask(questions[0], tell, clock)
-
-    def nobody_better_is_missing(got: _Got) -> bool:
-        return all(i in got for i in range(min(_good(got))))
-
-    return _first(questions, _gather(questions, tell, clock, patience_s, nobody_better_is_missing))
-
-
-def _gather(
-    questions: Sequence[Question],
-    tell: events.Listener,
-    clock: Clock,
-    patience_s: float,
-    enough: Callable[[_Got], bool],
-) -> _Got:
-    """Ask in threads until all have answered; or one has a listing, and it is `enough` or patience is at its end."""
-    answers: queue.SimpleQueue[tuple[int, Snapshot | BaseException]] = queue.SimpleQueue()
+    arrivals: queue.SimpleQueue[tuple[int, Snapshot | BaseException]] = queue.SimpleQueue()
     over = threading.Event()
     say = events.one_at_a_time(lambda event: None if over.is_set() else tell(event))
 
     def run(index: int) -> None:
         try:
-            answers.put((index, ask(questions[index], say, clock)))
+            arrivals.put((index, ask(questions[index], say, clock)))
         except BaseException as error:  # noqa: BLE001  # raised again, or told, by the asking thread
-            answers.put((index, error))
+            arrivals.put((index, error))
 
     began_s = time.monotonic()
     for index in range(len(questions)):
         threading.Thread(target=run, args=(index,), daemon=True).start()
-    got: dict[int, tuple[Snapshot | BaseException, float]] = {}
-    while len(got) < len(questions):
+    answers = [Answer(question, None, 0.0) for question in questions]
+    missing = set(range(len(questions)))
+    while missing:
+        enough = not needed or any(isinstance(answer.found, Snapshot) for answer in answers)
         left_s = began_s + patience_s - time.monotonic()
-        if _good(got) and (left_s <= 0 or enough(got)):
+        if enough and (left_s <= 0 or all(questions[i].hub.endpoint in doubted for i in missing)):
             break
         try:
-            index, answer = answers.get(timeout=max(0.01, left_s) if _good(got) else None)
+            index, found = arrivals.get(timeout=max(0.01, left_s) if enough else None)
         except queue.Empty:
             continue
-        got[index] = (answer, time.monotonic() - began_s)
+        if not isinstance(found, Snapshot | SetupError):
+            raise found
+        answers[index] = Answer(questions[index], found, time.monotonic() - began_s)
+        missing.remove(index)
     over.set()  # whoever is late is not listened to
-    return got
-
-
-def _good(got: _Got) -> list[int]:
-    return [i for i, (answer, _) in got.items() if isinstance(answer, Snapshot)]
-
-
-def _first(questions: Sequence[Question], got: _Got) -> tuple[Question, Snapshot]:
-    failures: list[SetupError] = []
-    for index in sorted(got):
-        answer, _ = got[index]
-        if isinstance(answer, Snapshot):
-            return questions[index], answer
-        if isinstance(answer, SetupError):
-            failures.append(answer)
-    for answer, _ in got.values():
-        if isinstance(answer, BaseException) and not isinstance(answer, SetupError):
-            raise answer
-    raise SeveralErrors(failures)
+    waited_s = time.monotonic() - began_s
+    return [replace(answer, after_s=waited_s) if i in missing else answer for i, answer in enumerate(answers)]

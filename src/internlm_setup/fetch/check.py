@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from internlm_setup.core.parallel import each
-from internlm_setup.fetch.ask import ask_first
+from internlm_setup.fetch import choice
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import NoManifest
@@ -21,7 +21,7 @@ from internlm_setup.fetch.transfer.manifest import Entry, read_manifest
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER
 from internlm_setup.fetch.transfer.verify import hash_file, judge, wants_git
 from internlm_setup.fetch.witness import Witness
-from internlm_setup.fetch.world import World, questions
+from internlm_setup.fetch.world import World
 
 HASHERS = 2
 State = Literal["good", "bad", "missing", "unverified"]
@@ -150,14 +150,13 @@ def verify_as(
     """
     wanted = world.catalog.want(model, sources or None)
     command = shlex.join(["internlm-setup", "verify", str(folder), "--as", model])
-    question, snapshot = ask_first(questions(wanted, world, sources, revision, command), tell, world.clock)
+    hub, snapshot = choice.version(wanted, world, tell, sources=sources, revision=revision, command=command)
     found, witness = _examine(folder, snapshot, tell), None
     if any(f.sha256 is None and f.git_sha1 is None for f in snapshot.files):
-        others = [h for h in world.auto if h in wanted.ids and h != snapshot.hub]
-        witness = Witness.summon(questions(wanted, world, others, None) if others else [], world.clock)
+        witness = Witness([listed for _, listed in choice.others(wanted, world, snapshot.hub)])
         found = [_proved(f, witness) for f in found]
     extra = _extra(folder, (f.path for f in snapshot.files))
-    return Report(folder, wanted.name, snapshot, tuple(found), extra, question.hub, witness)
+    return Report(folder, wanted.name, snapshot, tuple(found), extra, hub, witness)
 
 
 def _proved(found: Finding, witness: Witness) -> Finding:

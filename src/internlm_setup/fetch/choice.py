@@ -20,6 +20,7 @@ MUCH_SLOWER = 3.0
 MUCH_LATER_S = 1.0
 _USED = Text(en="used: {why}", zh="采用：{why}")
 _ONLY = Text(en="no other hub answered", zh="没有其他平台应答")
+_FIRST_ADDRESS = Text(en="it is the first of its addresses", zh="它是该平台的第一个地址")
 _NAMED_FIRST = Text(en="it was named first", zh="它写在最前面")
 _SOONER = Text(
     en="it answered in {this:.1f} s, {other} only in {that:.1f} s",
@@ -49,6 +50,7 @@ class Choice:
         holders: All hubs with a listing, the primary first.
         hubs: What each hub holds; empty where only one was asked.
         unheard: Ids of hubs that may hold more than is known: they cannot be reached, or were silent.
+        failures: Why there are no holders, where there are none.
     """
 
     hub: Hub
@@ -57,6 +59,7 @@ class Choice:
     holders: tuple[tuple[Hub, Snapshot], ...]
     hubs: tuple[Standing, ...]
     unheard: tuple[str, ...] = ()
+    failures: tuple[SetupError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +100,81 @@ def choose(
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
         HubsDiffer: The hubs that were named hold different weights.
     """
-    asked = questions(wanted, world, sources, revision)
-    if len(asked) == 1:
-        hub, snapshot = asked[0].hub, ask(asked[0], tell, world.clock)
-        return Choice(hub, snapshot, select(snapshot), ((hub, snapshot),), ())
-    answers = look(asked, world, tell, named=bool(sources))
-    found = _listings(answers)
-    if not found:
-        raise SeveralErrors([a.found for a in answers if isinstance(a.found, SetupError)])
+    answers, found = _heard(questions(wanted, world, sources, revision), world, tell, named=bool(sources))
     primary, why = _pick(found, prefer, named=bool(sources))
     files = select(primary.snapshot)
-    told = _standings(answers, primary, files, why)
-    tell(events.Compared(told))
-    _judge(told, wanted, tell, named_hubs=bool(sources))
+    told: tuple[Standing, ...] = ()
+    if len(answers) > 1:
+        told = _standings(answers, primary, files, why)
+        tell(events.Compared(told))
+        _judge(told, wanted, tell, named_hubs=bool(sources))
     holders = sorted(found, key=lambda each: each is not primary)
     return Choice(primary.hub, primary.snapshot, files, tuple((f.hub, f.snapshot) for f in holders), told)
 
 
-def look(asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool) -> list[Answer]:
-    """Ask several hubs at once; who is silent is remembered, and not waited for in the next runs unless it is named."""
+def version(
+    wanted: Wanted, world: World, tell: events.Listener, *, sources: Sequence[str], revision: str | None, command: str
+) -> tuple[Hub, Snapshot]:
+    """Return the listing that a fetch would take, and whose it is.
+
+    Args:
+        wanted: The model and its ids.
+        world: The run's world.
+        tell: Told who is asked.
+        sources: Hubs that were named, in order of preference; empty means `auto`.
+        revision: None for each hub's default.
+        command: What to propose where a hub cannot be had.
+
+    Raises:
+        SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
+    """
+    _, found = _heard(questions(wanted, world, sources, revision, command), world, tell, named=bool(sources))
+    primary, _ = _pick(found, lambda _: None, named=bool(sources))
+    return primary.hub, primary.snapshot
+
+
+def others(wanted: Wanted, world: World, hub_id: str) -> list[tuple[Hub, Snapshot]]:
+    """Return what the other hubs of `auto` list; one that refuses or is silent lists nothing, and nobody is told."""
+    asked = [hub for hub in world.auto if hub in wanted.ids and hub != hub_id]
+    if not asked:
+        return []
+    answers = look(questions(wanted, world, asked, None), world, events.ignore, named=False, needed=False)
+    return [(found.hub, found.snapshot) for found in _listings(answers)]
+
+
+def _heard(
+    asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool
+) -> tuple[list[Answer], list[_Found]]:
+    """Ask all, and return the answers and those that are listings, at least one."""
+    if len(asked) == 1:
+        answers = [Answer(asked[0], ask(asked[0], tell, world.clock), 0.0)]
+    else:
+        answers = look(asked, world, tell, named=named)
+    found = _listings(answers)
+    if not found:
+        raise SeveralErrors(failures(answers))
+    return answers, found
+
+
+def look(
+    asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool, needed: bool = True
+) -> list[Answer]:
+    """Ask several hubs at once; who is silent is remembered, and not waited for in the next runs unless it is named.
+
+    Where no listing is needed, nobody is waited for longer than others would be.
+    """
     now_s = world.clock.now()
     doubted = set() if named else silence.doubted(world.state, now_s, (q.hub for q in asked))
-    answers = ask_all(asked, tell, world.clock, doubted)
+    answers = ask_all(asked, tell, world.clock, doubted, needed=needed)
     heard = [a.question.hub for a in answers if a.found is not None and a.after_s <= PATIENCE_S]
     late = [a.question.hub for a in answers if a.after_s > PATIENCE_S]
     silence.remember(world.state, now_s, late, heard)
     return answers
+
+
+def failures(answers: Sequence[Answer]) -> list[SetupError]:
+    """Return what was answered instead of listings."""
+    return [a.found for a in answers if isinstance(a.found, SetupError)]
 
 
 def _listings(answers: Sequence[Answer]) -> list[_Found]:
@@ -161,6 +213,8 @@ def _pick(found: Sequence[_Found], prefer: Reason, *, named: bool) -> tuple[_Fou
     first = found[0]
     if len(found) == 1:
         return first, _ONLY
+    if all(each.hub.id == first.hub.id for each in found):
+        return first, _FIRST_ADDRESS
     if named:
         return first, _NAMED_FIRST
     for each in found:
@@ -191,8 +245,9 @@ def _standings(
 def standing(answer: Answer, held: Snapshot, state: Held, different: tuple[str, ...], verdict: Text) -> Standing:
     """Return the line of a hub that has a listing."""
     hub, size_bytes = answer.question.hub, sum(f.size_bytes or 0 for f in held.files)
+    at, files = answer.question.endpoint, len(held.files)
     return Standing(
-        hub.id, held.repo, held.revision, held.commit, state, len(held.files), size_bytes, different, verdict, hub.note
+        hub.id, held.repo, held.revision, held.commit, state, files, size_bytes, different, verdict, hub.note, at
     )
 
 
@@ -204,20 +259,22 @@ def without_listing(answer: Answer) -> Standing:
     else:
         words = _STILL_SILENT if answer.after_s < PATIENCE_S else _SILENT.fill(seconds=answer.after_s)
     state: Held = "failed" if isinstance(error, SetupError) else "silent"
-    return Standing(asked.hub.id, asked.repo, asked.revision, None, state, None, None, (), words, asked.hub.note)
+    repo, note = asked.repo, asked.hub.note
+    return Standing(asked.hub.id, repo, asked.revision, None, state, None, None, (), words, note, asked.endpoint)
 
 
 def _judge(told: Sequence[Standing], wanted: Wanted, tell: events.Listener, *, named_hubs: bool) -> None:
     """Refuse hubs that were named and hold other weights; else tell in one warning that bytes differ."""
-    used, others = told[0], [each for each in told if each.state == "differs"]
+    used, differing = told[0], [each for each in told if each.state == "differs"]
     if named_hubs:
-        for other in others:
+        for other in (each for each in differing if each.hub != used.hub):
             weights = tuple(filter(is_weights, other.different))
             if weights:
                 fetch = f"internlm-setup fetch {wanted.name} --source"
                 commands = ", ".join(f"`{fetch} {hub}`" for hub in (used.hub, other.hub))
                 raise HubsDiffer(wanted.name, used.hub, other.hub, named(weights), weights, commands)
-    elif others:
-        paths = dict.fromkeys(path for each in others for path in each.different)
-        words = _DIFFERENT.fill(other=", ".join(each.hub for each in others), names=named(paths), hub=used.hub)
+        differing = [each for each in differing if each.hub == used.hub]  # nobody chose between its endpoints
+    if differing:
+        paths = dict.fromkeys(path for each in differing for path in each.different)
+        words = _DIFFERENT.fill(other=", ".join(each.name for each in differing), names=named(paths), hub=used.name)
         tell(events.Noted(words, warning=True))

@@ -60,6 +60,12 @@ class Lock:
         """Return the model and its repository at each hub of the lock."""
         return Wanted(self.model, {each.hub: each.repo for each in self.hubs})
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """Return its files as the first hub listed them."""
+        first = self.hubs[0]
+        return Snapshot(first.hub, first.repo, first.revision, first.commit, self.files)
+
 
 def read(path: Path) -> Lock:
     """Read a lock file.

@@ -27,6 +27,7 @@ class RemoteFile:
         git_sha1: Lower-case hex of the git blob hash of the content, or None (a pointer's hash is not one).
         etag: The server's own tag of these bytes, for a hub that publishes no hash; it proves nothing, but another
             one means other bytes.
+        vendor_only: Whether the hub hands it out to its own downloader alone.
     """
 
     path: str
@@ -34,6 +35,7 @@ class RemoteFile:
     sha256: str | None = None
     git_sha1: str | None = None
     etag: str | None = None
+    vendor_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class Location:
     expires_at: float | None = None
 
 
+def called(hub: str, endpoint: str) -> str:
+    """Return what a hub is called, with its address where it is asked at several."""
+    return f"{hub} ({endpoint})" if endpoint else hub
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What one hub holds of a model, beside the hub whose version is used.
@@ -79,6 +86,7 @@ class Standing:
         different: Paths whose bytes are surely others than those used.
         verdict: The state in words, with the reason.
         note: A sentence worth showing beside the hub, or None.
+        endpoint: Its address, where the hub was asked at several; else empty.
     """
 
     hub: str
@@ -91,6 +99,12 @@ class Standing:
     different: tuple[str, ...]
     verdict: Text
     note: Text | None
+    endpoint: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it, beside its other endpoints too."""
+        return called(self.hub, self.endpoint)
 
 
 class Hub(Protocol):
@@ -177,6 +191,7 @@ class FetchResult:
         unverified: Paths that no published hash could be found for.
         hubs: What each hub holds, where more than one was asked; the one that is used first.
         lock: The lock file that was written, absolute, or None.
+        reused_bytes: Bytes of files that were found elsewhere on this machine, and verified.
     """
 
     path: Path
@@ -191,3 +206,4 @@ class FetchResult:
     unverified: tuple[str, ...]
     hubs: tuple[Standing, ...] = ()
     lock: Path | None = None
+    reused_bytes: int = 0

@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from internlm_setup.core.errors import NotFoundError, WriteError
+from internlm_setup.core.errors import SetupError
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text, human_size
-from internlm_setup.fetch import engines, history
+from internlm_setup.fetch import engines, history, layouts
 from internlm_setup.fetch.ask import ask
 from internlm_setup.fetch.check import Report
+from internlm_setup.fetch.choice import others
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
+from internlm_setup.fetch.repair_errors import LinkedFile, NoLongerPublished
 from internlm_setup.fetch.space import check_space
 from internlm_setup.fetch.transfer import events, prefixes
 from internlm_setup.fetch.transfer.assembly import SMALL_BYTES
@@ -29,52 +31,12 @@ from internlm_setup.fetch.transfer.manifest import Entry, Finished, Manifest, re
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.salvage import keep, worth_keeping
 from internlm_setup.fetch.transfer.store import Store
-from internlm_setup.fetch.transfer.survey import same_content
 from internlm_setup.fetch.world import World, questions
 
 Why = Literal["missing", "pieces", "visible", "whole"]
 _KEEPING = Text(
     en="copying {kept} of {path}, to keep what is good of it", zh="正在复制 {path} 中的 {kept}，以保留完好的部分"
 )
-
-
-@dataclass(eq=False)
-class LinkedFile(WriteError):
-    """A file to repair is a link, or lies behind one: what it leads to belongs to somebody else."""
-
-    path: str
-    remove: str
-    command: str
-
-    code = "fetch.linked-file"
-    text = Text(
-        en="`{path}` is a link to a file elsewhere, which is not written to",
-        zh="`{path}` 是指向别处文件的链接，不会写入该文件",
-    )
-    hint = Text(
-        en="to have a file of its own in the link's place, and leave what it leads to as it is: `{remove}`, "
-        "then `{command}`",
-        zh="要用独立的文件替换该链接，而不改动它指向的内容：先 `{remove}`，再 `{command}`",
-    )
-
-
-@dataclass(eq=False)
-class NoLongerPublished(NotFoundError):
-    """What a folder's record says of a file is not what its hub has now."""
-
-    path: str
-    hub: str
-    command: str
-
-    code = "fetch.no-longer-published"
-    text = Text(
-        en="{hub} no longer has `{path}` as it was fetched, so it cannot be repaired",
-        zh="{hub} 上的 `{path}` 已不是当初下载的内容，无法修复",
-    )
-    hint = Text(
-        en="nothing was changed; to fetch what is published now: `{command}`",
-        zh="没有做任何改动；下载现在公布的内容：`{command}`",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +67,21 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Wares:
-    """Where the repair comes from: the hub, and the files as they should be.
+    """Where the repair comes from.
 
-    `vouch` says what proves a file that was fetched.
+    Attributes:
+        hub: The hub whose version it is.
+        snapshot: The files as they should be.
+        holders: Hubs that may hold those bytes, with what they list.
+        vouch: Says what proves a file that was fetched.
+        failure: Why the hub has nothing, when it did not answer.
     """
 
     hub: Hub
     snapshot: Snapshot
+    holders: Sequence[tuple[Hub, Snapshot]]
     vouch: Callable[[Entry], Entry]
+    failure: SetupError | None = None
 
 
 def repair(
@@ -138,12 +107,11 @@ def repair(
     """
     if report.good:
         return Repair((), 0)
-    wares = _as_published(report) if report.hub else _as_recorded(report, world, tell)
+    wares = _as_published(report, world) if report.hub else _as_recorded(report, world, tell)
     lost = {*report.bad, *report.missing}
     wanted = [f for f in wares.snapshot.files if f.path in lost]
     _refuse_links(report, [file.path for file in wanted])
-    store = Store(report.folder)
-    contents = engines.contents(wares.snapshot, wanted, [(wares.hub, wares.snapshot)])
+    store, contents = Store(report.folder), _contents(wares, wanted, report.folder)
     with store.locked():
         absent = sum((c.size_bytes or 0) - store.present_bytes(c.key, c.size_bytes) for c in contents)
         check_space(report.folder, absent)
@@ -165,7 +133,7 @@ def repair(
         )
         tell(_planned(wares.snapshot, contents, store))
         try:
-            outcomes, received_bytes = engines.get("native").carry(work)
+            outcomes, received_bytes = engines.carry("native", work)
         finally:
             finished.close()
         engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
@@ -177,33 +145,49 @@ def repair(
     return Repair(tuple(sorted(mended, key=lambda m: m.path)), received_bytes)
 
 
-def _as_published(report: Report) -> _Wares:
+def _as_published(report: Report, world: World) -> _Wares:
     if report.hub is None:
         raise AssertionError("nobody was asked")
-    witness = report.witness
-    return _Wares(report.hub, report.snapshot, witness.testify if witness else lambda entry: entry)
+    made, witness = report.snapshot, report.witness
+    holders = [(report.hub, made), *others(world.catalog.want(made.repo, (made.hub,)), world, made.hub)]
+    return _Wares(report.hub, made, holders, witness.testify if witness else lambda entry: entry)
 
 
 def _as_recorded(report: Report, world: World, tell: events.Listener) -> _Wares:
-    """Ask the recorded hub for the recorded revision; the files stay those of the record, whatever else moved on."""
+    """Ask the recorded hub for the recorded revision, and all others; the files stay those of the record."""
     made = report.snapshot
     wanted = world.catalog.want(made.repo, (made.hub,))
     verify = ["internlm-setup", "verify", str(report.folder), "--as", made.repo, "--repair"]
     (question,) = questions(wanted, world, (made.hub,), made.commit or made.revision, shlex.join(verify))
-    live = ask(question, tell, world.clock)
     manifest = read_manifest(Store(report.folder).state)
     recorded = {e.path: e for e in manifest.files} if manifest else {}
-    published = {f.path: f for f in live.files}
-    for path in (*report.bad, *report.missing):
-        if path not in published or not same_content(recorded[path], published[path]):
-            fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(report.folder), "--force"]
-            raise NoLongerPublished(path, question.hub.title, shlex.join(fetch))
+    holders, failure = others(wanted, world, made.hub), None
+    try:
+        holders.insert(0, (question.hub, ask(question, tell, world.clock)))
+    except SetupError as error:
+        failure = error
 
     def vouch(entry: Entry) -> Entry:
         old = recorded[entry.path]  # of the same bytes, so what proved them then proves them now
         return replace(entry, proof=old.proof, proof_from=old.proof_from)
 
-    return _Wares(question.hub, replace(live, revision=made.revision, files=made.files), vouch)
+    return _Wares(question.hub, made, holders, vouch, failure)
+
+
+def _contents(wares: _Wares, wanted: Sequence[RemoteFile], folder: Path) -> list[Content]:
+    """Group files by their bytes, with every hub that has them.
+
+    Raises:
+        SetupError: The hub's own, when it did not answer and no other one has a file.
+        NoLongerPublished: No hub has one.
+    """
+    contents = engines.contents(wares.snapshot, wanted, wares.holders)
+    for content in contents:
+        if not content.sources:
+            made = wares.snapshot
+            fetch = ["internlm-setup", "fetch", made.repo, "--source", made.hub, "--to", str(folder), "--force"]
+            raise wares.failure or NoLongerPublished(content.paths[0], wares.hub.title, shlex.join(fetch))
+    return contents
 
 
 def _refuse_links(report: Report, paths: Sequence[str]) -> None:
@@ -212,7 +196,7 @@ def _refuse_links(report: Report, paths: Sequence[str]) -> None:
     links: dict[Path, str] = {}
     for path in paths:
         inside = [folder / path, *(folder / p for p in Path(path).parents if p != Path())]
-        links |= {p: path for p in inside if p.is_symlink() and p not in links}
+        links |= {p: path for p in inside if p.is_symlink() and p not in links and not layouts.owns(p, folder)}
         if not links and (folder / path).exists() and not (folder / path).is_file():
             raise FileInTheWay(str(folder / path))
     if links:
@@ -271,7 +255,9 @@ def _record(report: Report, snapshot: Snapshot, finished: Finished, store: Store
         if not entry.unchanged(report.folder):
             raise ChangedMeanwhile(str(report.folder / entry.path))
     header = (report.model, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit)
-    write_manifest(store.state, Manifest(*header, entries))
+    made = Manifest(*header, entries)
+    write_manifest(store.state, made)
+    layouts.settle(report.folder, made)
     for found in report.findings:
         entry_ = found.entry
         if entry_ is not None and not prefixes.load(store.state, entry_.sha256, entry_.size_bytes):

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from internlm_setup.core.errors import SetupError, SeveralErrors, UnavailableError
+from internlm_setup.core.errors import SeveralErrors, UnavailableError
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Answer, Question
 from internlm_setup.fetch.catalog import Wanted
-from internlm_setup.fetch.choice import Choice, look, standing, without_listing
+from internlm_setup.fetch.choice import Choice, failures, look, standing, without_listing
 from internlm_setup.fetch.compare import Shelf, named
 from internlm_setup.fetch.errors import RevisionMissing, UnknownModel
 from internlm_setup.fetch.lockfile import Lock
@@ -41,16 +41,12 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
         sources: Hubs that were named; empty means all of those.
 
     Returns:
-        The hub that has most of it, and the lock's files in its name.
-
-    Raises:
-        SetupError: No hub has a listing.
+        The hub that has most of it, and the lock's files in its name. Where no hub has a listing, that is no failure
+        yet: all of it may be on this machine.
     """
     asked = _questions(lock, path, world, sources)
     answers = _look_again(look(asked, world, tell, named=bool(sources)), lock, world, tell)
     held = [(a, a.found, _lacking(lock.files, a.found)) for a in answers if isinstance(a.found, Snapshot)]
-    if not held:
-        raise SeveralErrors([a.found for a in answers if isinstance(a.found, SetupError)])
     held.sort(key=lambda each: len(each[2]))
     told = (
         *(_standing(a, s, lacking, lock, used=n == 0) for n, (a, s, lacking) in enumerate(held)),
@@ -58,15 +54,18 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
     )
     if len(answers) > 1:
         tell(events.Compared(told))
-    unheard = (a for a in answers if a.found is None or isinstance(a.found, UnavailableError))
     holders = tuple((a.question.hub, s) for a, s, _ in held)
+    heard = {hub.id for hub, _ in holders}
+    silent = (a.question.hub.id for a in answers if a.found is None or isinstance(a.found, UnavailableError))
+    hub, listed = holders[0] if holders else (asked[0].hub, None)
     return Choice(
-        hub=holders[0][0],
-        snapshot=replace(holders[0][1], files=lock.files),
+        hub=hub,
+        snapshot=replace(listed, files=lock.files) if listed else lock.snapshot,
         files=lock.files,
         holders=holders,
         hubs=told if len(answers) > 1 else (),
-        unheard=tuple(a.question.hub.id for a in unheard),
+        unheard=tuple(dict.fromkeys(hub_id for hub_id in silent if hub_id not in heard)),
+        failures=tuple(failures(answers)),
     )
 
 
@@ -74,23 +73,31 @@ def check_sources(contents: Sequence[Content], choice: Choice, model: str, path:
     """Refuse to begin when some of what is missing is to be had nowhere.
 
     Raises:
+        SetupError: No hub has a listing: their own errors.
         LockedFilesGone: Every hub was heard.
         LockedFilesOutOfReach: Others may have it.
     """
     gone = tuple(p for content in contents if not content.sources for p in content.paths)
+    if gone and not choice.holders:
+        raise SeveralErrors(choice.failures)
     if gone and choice.unheard:
         raise LockedFilesOutOfReach(str(path), named(gone), ", ".join(choice.unheard), gone)
     if gone:
         raise LockedFilesGone(str(path), model, named(gone), ", ".join(hub.id for hub, _ in choice.holders), gone)
 
 
-def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str]) -> list[Question]:
+def wanted(lock: Lock, world: World, sources: Sequence[str]) -> Wanted:
+    """Return the model with its repositories: those of the lock, and others that the catalogue knows."""
     ids = dict(lock.wanted.ids)
     with suppress(UnknownModel):
         known = world.catalog.find(lock.hubs[0].repo).ids
         ids = {**{h: known[h] for h in (*world.auto, *sources) if h in known}, **ids}
-    command = f"internlm-setup fetch --lock {path}"
-    asked = questions(Wanted(lock.model, ids), world, sources or tuple(filter(hubs.is_known, ids)), None, command)
+    return Wanted(lock.model, ids)
+
+
+def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str]) -> list[Question]:
+    model, command = wanted(lock, world, sources), f"internlm-setup fetch --lock {path}"
+    asked = questions(model, world, sources or tuple(filter(hubs.is_known, model.ids)), None, command)
     pins = {each.hub: each.commit or each.revision for each in lock.hubs}
     return [replace(q, revision=pins.get(q.hub.id, q.revision)) for q in asked]
 

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import engines, history, lockfile
+from internlm_setup.fetch import engines, history, layouts, lockfile, reuse
 from internlm_setup.fetch.catalog import Wanted
-from internlm_setup.fetch.choice import Choice
+from internlm_setup.fetch.choice import Choice, others
 from internlm_setup.fetch.compare import Shelf
 from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.reproduce import check_sources
@@ -33,7 +34,7 @@ from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
 from internlm_setup.fetch.witness import Witness
-from internlm_setup.fetch.world import World, questions
+from internlm_setup.fetch.world import World
 
 __all__ = ["Plan", "Request", "fetch", "plan"]
 
@@ -49,6 +50,8 @@ class Plan:
         found: What is there already.
         contents: What is missing, and where it is to be had.
         present_bytes: Bytes of the missing files that earlier runs left.
+        elsewhere: By content, files on this machine that may be what is missing, likeliest first.
+        revision: What the layout's library shall find it as.
     """
 
     wanted: Wanted
@@ -57,6 +60,8 @@ class Plan:
     found: Survey = field(repr=False)
     contents: Sequence[Content] = field(repr=False)
     present_bytes: int
+    elsewhere: Mapping[str, Sequence[reuse.Found]] = field(repr=False)
+    revision: str = field(repr=False)
 
     @property
     def hub(self) -> Hub:
@@ -79,6 +84,12 @@ class Plan:
         return sum(f.size_bytes or 0 for f in self.files)
 
     @property
+    def found_at(self) -> Mapping[str, Path]:
+        """Where on this machine the likeliest file for a missing path is, not verified yet."""
+        here = (c for c in self.contents if c.key in self.elsewhere)
+        return {path: self.elsewhere[c.key][0].path for c in here for path in c.paths}
+
+    @property
     def missing_bytes(self) -> int:
         """Bytes that are still to come."""
         return sum(f.size_bytes or 0 for f in self.found.missing) - self.present_bytes
@@ -90,7 +101,7 @@ def plan(request: Request, world: World, tell: events.Listener = events.ignore) 
     Raises:
         SetupError: Unknown names, hubs that do not answer or refuse, hostile listings, files in the way.
     """
-    return _look(resolve(request, world, tell), request, tell)
+    return _look(_target(request, world, tell), request, world, tell)
 
 
 def fetch(request: Request, world: World, tell: events.Listener = events.ignore) -> FetchResult:
@@ -100,15 +111,22 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
         SetupError: What failed; `SeveralErrors` when more than one thing did. Whatever came is kept for the next run.
         KeyboardInterrupt: The caller's own; likewise.
     """
-    target = resolve(request, world, tell)
+    target = _target(request, world, tell)
     store = Store(target.folder)
     if request.reproduces and not target.folder.exists():
-        _look(target, request, tell)  # what is to be had nowhere is refused before there is a folder
+        _look(target, request, world, tell)  # what is to be had nowhere is refused before there is a folder
     with store.locked():
-        return _apply(_look(target, request, tell), store, request, world, tell)
+        return _apply(_look(target, request, world, tell), store, request, world, tell)
 
 
-def _look(target: Target, request: Request, tell: events.Listener) -> Plan:
+def _target(request: Request, world: World, tell: events.Listener) -> Target:
+    """Find what was asked for at hubs; where none answers, say what is on this machine."""
+    asked = reuse.named(request.reuse, world.cwd)
+    with nullcontext() if request.reproduces else reuse.offered(request.model, request.sources, asked, world):
+        return resolve(request, world, tell)
+
+
+def _look(target: Target, request: Request, world: World, tell: events.Listener) -> Plan:
     """Compare the selected files with what is on the disk."""
     folder, choice = target.folder, target.choice
     store = Store(folder)
@@ -120,14 +138,16 @@ def _look(target: Target, request: Request, tell: events.Listener) -> Plan:
     blocked = tuple(f for f in choice.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
     contents = engines.contents(choice.snapshot, found.missing, choice.holders)
+    places = reuse.places(reuse.named(request.reuse, world.cwd), world.local_models, world.state, world.home, world.env)
+    elsewhere = reuse.search(contents, places, folder, tell)
     if request.reproduces:
-        check_sources(contents, choice, target.wanted.name, request.reproduces)
-    present = engines.get(request.engine).present_bytes(store, choice.hub, contents) if contents else 0
-    return Plan(target.wanted, choice, folder, found, contents, present)
+        unfound = [content for content in contents if content.key not in elsewhere]
+        check_sources(unfound, choice, target.wanted.name, request.reproduces)
+    present = engines.present_bytes(request.engine, store, choice.hub, contents)
+    return Plan(target.wanted, choice, folder, found, contents, present, elsewhere, target.revision)
 
 
 def _apply(made: Plan, store: Store, request: Request, world: World, tell: events.Listener) -> FetchResult:
-    check_space(made.folder, made.missing_bytes)
     if made.found.missing:
         history.begin(world.state, made.folder, made.snapshot.hub)
     snapshot, done = made.snapshot, made.found.done
@@ -137,25 +157,29 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    contents = made.contents
     vouch = _vouch(made, request, world)
-    work = engines.Work(
-        hub=made.hub,
-        snapshot=snapshot,
-        contents=contents,
-        store=store,
-        network=world.network,
-        clock=world.clock,
-        jobs=request.jobs,
-        most_jobs=request.most_jobs,
-        limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
-        tell=tell,
-        finished=lambda entry: finished.add(vouch(entry)),
-    )
+
+    def record(entry: Entry) -> None:
+        finished.add(vouch(entry))
+
     received = 0
     try:
-        if contents:
-            outcomes, received = engines.get(request.engine).carry(work)
+        taken = _take_here(made, store, request, record, tell)
+        work = engines.Work(
+            hub=made.hub,
+            snapshot=snapshot,
+            contents=taken.missing,
+            store=store,
+            network=world.network,
+            clock=world.clock,
+            jobs=request.jobs,
+            most_jobs=request.most_jobs,
+            limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
+            tell=tell,
+            finished=record,
+        )
+        if taken.missing:
+            outcomes, received = engines.carry(request.engine, work)
             engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
     finally:
         finished.close()
@@ -167,11 +191,24 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             raise ChangedMeanwhile(str(made.folder / file.path))
     recorded = Manifest(made.wanted.name, snapshot.hub, snapshot.repo, snapshot.revision, snapshot.commit, entries)
     write_manifest(store.state, recorded)
+    layouts.settle(made.folder, recorded, made.revision)
     try:
         history.remember(world.state, made.wanted.name, made.folder)
     except CannotWrite as error:  # the model is complete all the same
         tell(events.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
-    return _result(made, entries, received, _write_lock(made, entries, request, world))
+    lock = _write_lock(made, entries, request, world)
+    return _result(made, entries, received, taken.size_bytes, lock)
+
+
+def _take_here(
+    made: Plan, store: Store, request: Request, finished: Callable[[Entry], None], tell: events.Listener
+) -> reuse.Taken:
+    """Use what is on this machine, and make sure that the rest is to be had, and that there is room for it."""
+    taken = reuse.take(made.contents, made.elsewhere, store, copy=request.copy, tell=tell, finished=finished)
+    if request.reproduces:
+        check_sources(taken.missing, made.choice, made.wanted.name, request.reproduces)
+    check_space(made.folder, made.missing_bytes - taken.saved_bytes)
+    return taken
 
 
 def _manifest_entries(store: Store) -> Sequence[Entry]:
@@ -188,9 +225,7 @@ def _vouch(made: Plan, request: Request, world: World) -> Callable[[Entry], Entr
         return lambda entry: replace(entry, proof_from=LOCK)
     if all(content.has_hash for content in made.contents):
         return lambda entry: entry
-    others = [h for h in world.auto if h in made.wanted.ids and h != made.snapshot.hub]
-    asked = questions(made.wanted, world, others, None) if others else []
-    return Witness.summon(asked, world.clock).testify
+    return Witness([listed for _, listed in others(made.wanted, world, made.snapshot.hub)]).testify
 
 
 def _write_lock(made: Plan, entries: Sequence[Entry], request: Request, world: World) -> Path | None:
@@ -199,14 +234,18 @@ def _write_lock(made: Plan, entries: Sequence[Entry], request: Request, world: W
         return None
     chosen = {file.path for file in made.files}
     files = (RemoteFile(e.path, e.size_bytes, e.sha256, e.git_sha1) for e in entries if e.path in chosen)
-    having = [held for _, held in made.choice.holders if any(map(Shelf(held).same, made.files))]
-    held = tuple(map(lockfile.LockedHub.of, having))
+    held: dict[str, lockfile.LockedHub] = {}
+    for _, listed in made.choice.holders:
+        if any(map(Shelf(listed).same, made.files)):
+            held.setdefault(listed.hub, lockfile.LockedHub.of(listed))
     path = world.cwd / request.lock
-    lockfile.write(path, lockfile.Lock(made.wanted.name, held, tuple(files)))
+    lockfile.write(path, lockfile.Lock(made.wanted.name, tuple(held.values()), tuple(files)))
     return path
 
 
-def _result(made: Plan, entries: Sequence[Entry], received_bytes: int, lock: Path | None) -> FetchResult:
+def _result(
+    made: Plan, entries: Sequence[Entry], received_bytes: int, reused_bytes: int, lock: Path | None
+) -> FetchResult:
     selected = {f.path for f in made.files}
     files = tuple(
         FetchedFile(e.path, e.size_bytes, e.sha256, e.proof, e.proof_from, e.source)
@@ -223,6 +262,7 @@ def _result(made: Plan, entries: Sequence[Entry], received_bytes: int, lock: Pat
         files=files,
         received_bytes=received_bytes,
         reused_files=len(made.found.done),
+        reused_bytes=reused_bytes,
         unverified=tuple(f.path for f in files if f.proof == "none"),
         hubs=made.choice.hubs,
         lock=lock,

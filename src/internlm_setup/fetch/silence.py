@@ -38,10 +38,6 @@ def remember(state: Path, now_s: float, silent_hubs: Iterable[Hub], heard_hubs: 
 
 
 def doubted(state: Path, now_s: float, hubs: Iterable[Hub]) -> set[str]:
-    """Return the ids of the hubs that are not worth waiting for now."""
+    """Return the endpoints of the hubs that are not worth waiting for now."""
     known = silent(state, now_s)
-    return {hub.id for hub in hubs if _is_in(known, hub)}
-
-
-def _is_in(known: dict[str, float], hub: Hub) -> bool:
-    return origin_of(hub.endpoint) in known
+    return {hub.endpoint for hub in hubs if origin_of(hub.endpoint) in known}

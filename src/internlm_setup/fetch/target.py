@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from internlm_setup.core.text import Text
-from internlm_setup.fetch import engines, history, layouts, lockfile
+from internlm_setup.fetch import engines, history, layouts, lockfile, reproduce
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, choose
 from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import RemoteFile, Snapshot
-from internlm_setup.fetch.reproduce import reproduce
 from internlm_setup.fetch.source_errors import NotWithLock
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.plan import select
@@ -19,6 +18,11 @@ from internlm_setup.fetch.world import World
 
 LOCK = "lock"  # what proves a file that a lock file named
 _BEGUN = Text(en="the folder was begun with its version", zh="该文件夹是用它的版本开始的")
+_ITS_LAYOUT = Text(en="it is the hub of the layout", zh="它是该布局所属的平台")
+_INVENTED = Text(
+    en="{hub} has no commits: the folder is called by its set of files, {commit}, and is found as `{revision}`",
+    zh="{hub} 没有提交号：文件夹以文件集合命名（{commit}），可按 `{revision}` 找到",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Request:
         force: Replace files that are in the way.
         engine: An engine's id: `native`, or `official` for the vendor's own downloader.
         lock: The lock file to write, or without a model the one to read; None for none.
+        reuse: Folders to search for the wanted bytes, beside those that are searched anyway.
+        copy: Whether nothing found on this machine may be hard linked.
     """
 
     model: str
@@ -54,6 +60,8 @@ class Request:
     force: bool = False
     engine: str = "native"
     lock: Path | None = None
+    reuse: tuple[Path, ...] = ()
+    copy: bool = False
 
     @property
     def reproduces(self) -> Path | None:
@@ -63,11 +71,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was asked for, found at hubs."""
+    """What was asked for, found at hubs; `revision` is what the layout's library shall find it as."""
 
     wanted: Wanted
     choice: Choice
     folder: Path
+    revision: str
 
 
 def resolve(request: Request, world: World, tell: events.Listener) -> Target:
@@ -88,8 +97,11 @@ def _asked(request: Request, world: World, tell: events.Listener) -> Target:
         lockfile.check_place(world.cwd / request.lock, wanted)
 
     def prefer(snapshot: Snapshot) -> Text | None:
-        folder = _folder(request, world, snapshot.repo, snapshot.revision)
-        return _BEGUN if history.version_of(world.state, folder) == snapshot.hub else None
+        folder, _ = _place(request, world, wanted, snapshot, request.revision)
+        begun = history.version_of(world.state, folder)
+        if begun is None and layouts.get(request.layout).hub == snapshot.hub:
+            return _ITS_LAYOUT
+        return _BEGUN if begun == snapshot.hub else None
 
     def take(snapshot: Snapshot) -> tuple[RemoteFile, ...]:
         files = tuple(select(snapshot.files, request.include, request.exclude))
@@ -99,7 +111,10 @@ def _asked(request: Request, world: World, tell: events.Listener) -> Target:
         return files
 
     choice = choose(wanted, world, tell, sources=request.sources, revision=request.revision, prefer=prefer, select=take)
-    return Target(wanted, choice, _folder(request, world, choice.snapshot.repo, choice.snapshot.revision))
+    folder, called = _place(request, world, wanted, choice.snapshot, request.revision)
+    if choice.snapshot.commit is None and called.commit in folder.parts:
+        tell(events.Noted(_INVENTED.fill(hub=choice.hub.title, commit=called.commit, revision=called.revision)))
+    return Target(wanted, choice, folder, called.revision)
 
 
 def _locked(path: Path, request: Request, world: World, tell: events.Listener) -> Target:
@@ -108,10 +123,17 @@ def _locked(path: Path, request: Request, world: World, tell: events.Listener) -
     for option in (option for option, value in given.items() if value):
         raise NotWithLock(option, str(path))
     lock = lockfile.read(world.cwd / path)
-    choice = reproduce(lock, path, world, tell, request.sources)
-    return Target(lock.wanted, choice, _folder(request, world, lock.hubs[0].repo, lock.hubs[0].revision))
+    choice = reproduce.reproduce(lock, path, world, tell, request.sources)
+    model = reproduce.wanted(lock, world, request.sources)
+    folder, called = _place(request, world, model, lock.snapshot, None)
+    return Target(model, choice, folder, called.revision)
 
 
-def _folder(request: Request, world: World, repo: str, revision: str) -> Path:
+def _place(
+    request: Request, world: World, wanted: Wanted, snapshot: Snapshot, revision: str | None
+) -> tuple[Path, layouts.Called]:
+    """Say where a version lies, and what it is called there."""
+    layout = layouts.get(request.layout)
+    called = layouts.called(layout, wanted.ids, snapshot, revision)
     to = None if request.to is None else world.cwd / request.to
-    return layouts.get(request.layout).folder(to, world.cwd, world.home, world.env, repo, revision)
+    return layout.folder(to, world.cwd, world.home, world.env, called), called

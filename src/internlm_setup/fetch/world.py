@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from internlm_setup.core.clock import Clock, SystemClock
-from internlm_setup.core.http import Network, user_agent
+from internlm_setup.core.http import Network, origin_of, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.settings import Settings, hub_defaults
+from internlm_setup.core.shapes import read_yaml
+from internlm_setup.core.text import without_password
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Question
 from internlm_setup.fetch.catalog import Catalog, Wanted, load_catalog
@@ -31,6 +33,9 @@ class World:
         auto: Hubs that `auto` asks, in order of preference.
         network: The way out.
         clock: The time.
+        local_models: Patterns of folders in which this machine may have models for everybody.
+        nearer: Hub id and address of more endpoints to ask, beside the hub's own.
+        anonymous: By hub, variables that keep its client from sending a login.
     """
 
     env: Mapping[str, str]
@@ -42,14 +47,40 @@ class World:
     auto: tuple[str, ...]
     network: Network
     clock: Clock
+    local_models: tuple[str, ...] = ()
+    nearer: tuple[tuple[str, str], ...] = ()
+    anonymous: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def hub(self, hub_id: str) -> Hub:
         """Make one hub."""
         return hubs.make(hub_id, self.endpoints.get(hub_id), self.network, self.env, self.home)
 
+    def each_endpoint(self, hub_id: str) -> tuple[Hub, ...]:
+        """Make a hub once for each address where it can be asked, its own first.
 
-def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, settings: Settings) -> World:
-    """Build the world of one run.
+        A login goes to the hub's own origin alone: at any other address, a cache in the local network or a mirror, it
+        is asked by nobody in particular.
+        """
+        own = self.hub(hub_id)
+        given = [address for hub, address in self.nearer if hub == hub_id]
+        return (own, *(self._at(hub_id, address, own) for address in dict.fromkeys(given) if address != own.endpoint))
+
+    def _at(self, hub_id: str, address: str, own: Hub) -> Hub:
+        if origin_of(address) == origin_of(own.endpoint):
+            return hubs.make(hub_id, address, self.network, self.env, self.home)
+        env = {**self.env, **dict(self.anonymous.get(hub_id, ()))}
+        return hubs.make(hub_id, address, self.network, env, self.state / "nobody")  # where nothing is stored
+
+
+def make_world(
+    env: Mapping[str, str],
+    home: Path,
+    cwd: Path,
+    paths: Paths,
+    settings: Settings,
+    nearer: Sequence[tuple[str, str]] = (),
+) -> World:
+    """Build the world of one run; `nearer` are a hub's id and the address of one more endpoint of it.
 
     Raises:
         ConfigError: A catalogue file, or a variable of the network, cannot be used.
@@ -66,7 +97,16 @@ def make_world(env: Mapping[str, str], home: Path, cwd: Path, paths: Paths, sett
         auto=tuple(hub.id for hub in defaults if hub.auto),
         network=Network.from_env(env, user_agent()),
         clock=SystemClock(),
+        local_models=local_models(shipped_configs() / "local_models.yaml"),
+        nearer=tuple(nearer),
+        anonymous={hub.id: hub.anonymous for hub in defaults},
     )
+
+
+def local_models(path: Path) -> tuple[str, ...]:
+    """Return the patterns of folders in `configs/local_models.yaml`, in order."""
+    profiles = read_yaml(path, shipped=True)["profiles"]
+    return tuple(folder for profile in profiles for folder in profile["folders"])
 
 
 def questions(
@@ -95,8 +135,10 @@ def questions(
         raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
     found = []
     for hub_id in asked:
-        hub = world.hub(hub_id)
         other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
-        asked_revision = hub.default_revision if revision is None else revision
-        found.append(Question(hub, wanted.ids[hub_id], asked_revision, f"{command}{other}"))
+        made = world.each_endpoint(hub_id)
+        for hub in made:
+            asked_revision = hub.default_revision if revision is None else revision
+            endpoint = without_password(hub.endpoint) if len(made) > 1 else ""
+            found.append(Question(hub, wanted.ids[hub_id], asked_revision, f"{command}{other}", endpoint))
     return found

@@ -46,8 +46,9 @@ def closed() -> Iterator[str]:
 
 
 def again(machine: Machine, source: str = "", to: str = "again") -> dict[str, bytes]:
-    """Fetch what the lock says into a new folder, and return its files."""
-    result = machine.fetch("", source, lock=LOCK, to=Path(to))
+    """Fetch what the lock says on another machine, where nothing is yet, and return its files."""
+    other = Machine(machine.root / to, machine.variables)
+    result = other.fetch("", source, lock=machine.cwd / LOCK, to=Path(to))
     assert {f.proof_from for f in result.files} == {"lock"}
     return files_in(result.path)
 
@@ -85,7 +86,7 @@ def test_nobody_has_it_any_more(machine: Machine, change: Change) -> None:
     assert (WEIGHTS in caught.value.files, EXTRA in caught.value.files) == (True, True)
     assert "config.json" not in caught.value.files
     assert caught.value.hubs == "modelscope, huggingface"
-    assert not (machine.cwd / "again").exists()
+    assert not (machine.root / "again" / "work" / "again").exists()
 
 
 def test_who_may_have_it_cannot_be_reached(machine: Machine, change: Change, closed: str) -> None:
@@ -104,6 +105,33 @@ def test_what_is_here_need_not_be_anywhere(machine: Machine, change: Change) -> 
     change("modelscope", "huggingface")
     second = machine.fetch("", lock=LOCK)
     assert (second.received_bytes, second.reused_files) == (0, len(first.files))
+
+
+def test_what_is_on_the_machine_need_not_be_anywhere(machine: Machine, change: Change, closed: str) -> None:
+    """Found in another folder and proved by the lock: where no hub has it any more, and where none answers."""
+    first = machine.fetch(lock=LOCK)
+    change("modelscope", "huggingface")
+    second = machine.fetch("", lock=LOCK, to=Path("second"))
+    machine.variables = {**machine.variables, "HF_ENDPOINT": closed, "MODELSCOPE_ENDPOINT": closed}
+    third = machine.fetch("", lock=LOCK, to=Path("third"))
+    for result in (second, third):
+        assert (result.received_bytes, files_in(result.path)) == (0, files_in(first.path))
+        assert {f.proof_from for f in result.files} == {"lock"}
+
+
+def test_what_was_found_may_be_something_else(machine: Machine, change: Change, closed: str) -> None:
+    """A file of the right name and size with other bytes is no help: exit 66, or 69 where no hub answers."""
+    first = machine.fetch(lock=LOCK)
+    weights = first.path / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[::-1])
+    change("modelscope", "huggingface")
+    with pytest.raises(LockedFilesGone) as caught:
+        machine.fetch("", lock=LOCK, to=Path("second"))
+    assert caught.value.files == (WEIGHTS,)
+    machine.variables = {**machine.variables, "HF_ENDPOINT": closed, "MODELSCOPE_ENDPOINT": closed}
+    with pytest.raises(SeveralErrors) as offline:
+        machine.fetch("", lock=LOCK, to=Path("third"))
+    assert offline.value.shared_exit_code == ExitCode.UNAVAILABLE
 
 
 def test_another_hub_than_the_locked_one(machine: Machine, hub: HubServer, model: Mapping[str, bytes]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.http import BadProxy, Network, origin_of, user_agent
+from internlm_setup.core.http import BadProxy, Network, origin_of, proxied, user_agent
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.trust import BadTrustFile
 from servers.rude import KEPT, closed_port, listening, own_certificate
@@ -64,6 +64,21 @@ def test_which_proxy(env: dict[str, str], url: str, expected: str | None) -> Non
     assert network(**env).proxy_for(url) == expected
 
 
+@pytest.mark.parametrize("proxy", ["socks5://proxy.test", "socks5h://me:secret@proxy.test:1080", "socks4://proxy.test"])
+def test_socks_proxies_are_taken(proxy: str) -> None:
+    """With or without a port."""
+    assert network(ALL_PROXY=proxy).proxy_for("https://hub.test/") == proxy
+
+
+def test_one_proxy_for_everything() -> None:
+    """A proxy that was given wins over every variable, but NO_PROXY still holds."""
+    env = {"HTTPS_PROXY": "http://other.test:1", "http_proxy": "http://other.test:1", "NO_PROXY": "near.test"}
+    found = Network.from_env(proxied(env, PROXY), "test/1")
+    urls = ("http://hub.test", "https://hub.test", "https://near.test")
+    assert [found.proxy_for(url) for url in urls] == [PROXY, PROXY, None]
+    assert proxied(env, None) == env
+
+
 @pytest.mark.parametrize(
     ("rules", "host"),
     [
@@ -115,7 +130,8 @@ def test_stays_with_the_proxy(rules: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("proxy", "shown"),
     [
-        ("socks5://me:secret@proxy.test:1080", "socks5://me:***@proxy.test:1080"),
+        ("socks6://me:secret@proxy.test:1080", "socks6://me:***@proxy.test:1080"),
+        ("socks5://", "socks5://"),
         ("http://me:secret@proxy.test:port", "http://me:***@proxy.test:port"),
         ("http://proxy.test:99999", "http://proxy.test:99999"),
         ("me:sec/ret@proxy.test:3128", "http://me:***@proxy.test:3128"),

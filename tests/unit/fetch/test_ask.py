@@ -7,9 +7,8 @@ import threading
 import pytest
 
 from fakes import FakeHub, StillClock, listed, snapshot_of
-from internlm_setup.core.errors import SeveralErrors, UnavailableError
 from internlm_setup.core.reach import unreachable
-from internlm_setup.fetch.ask import MOST_TRIES, Question, ask, ask_all, ask_first
+from internlm_setup.fetch.ask import MOST_TRIES, Question, ask, ask_all
 from internlm_setup.fetch.errors import HubBusy, HubUnreachable, RepositoryMissing
 from internlm_setup.fetch.model import Snapshot
 from internlm_setup.fetch.transfer import events
@@ -115,83 +114,6 @@ def test_hostile_answer() -> None:
     assert (caught.value.hub, caught.value.entry) == ("Hub One", "../a.bin")
 
 
-def first_of(*found: FakeHub, patience_s: float = LONG_S) -> tuple[str, Snapshot]:
-    """Return which hub's answer was taken, and the answer."""
-    taken, snapshot = ask_first([question(h) for h in found], events.ignore, StillClock(), patience_s)
-    return taken.hub.id, snapshot
-
-
-def test_only_one_to_ask() -> None:
-    """A single hub's answer or failure is simply that."""
-    assert first_of(FakeHub([GOOD])) == ("one", GOOD)
-    with pytest.raises(RepositoryMissing):
-        first_of(FakeHub([MISSING]))
-
-
-def test_the_preferred_one_is_waited_for() -> None:
-    """While patience lasts, the first hub's answer is taken although the second's came before it."""
-    second_answered = threading.Event()
-    one = FakeHub([GOOD], before=lambda: second_answered.wait(LONG_S))
-    two = FakeHub([OTHER], "two", before=second_answered.set)
-    assert first_of(one, two) == ("one", GOOD)
-
-
-def test_patience_ends() -> None:
-    """A silent first hub is not waited for longer than that: the next one's answer is taken."""
-    over = threading.Event()
-    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
-    assert first_of(silent, FakeHub([OTHER], "two"), patience_s=0.05) == ("two", OTHER)
-    over.set()
-
-
-def test_the_first_answer_after_that() -> None:
-    """When nobody has answered in time, whoever answers first is taken."""
-    over, late = threading.Event(), threading.Event()
-    threading.Timer(0.1, late.set).start()
-    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
-    slow = FakeHub([OTHER], "two", before=lambda: late.wait(LONG_S))
-    assert first_of(silent, slow, patience_s=0.01) == ("two", OTHER)
-    over.set()
-
-
-@pytest.mark.parametrize("answer", [MISSING, unreachable("one.test", "dns"), HOSTILE])
-def test_a_failure_is_not_waited_for(answer: Snapshot | BaseException) -> None:
-    """A first hub that fails, or whose listing is hostile, leaves the next one's answer."""
-    assert first_of(FakeHub([answer]), FakeHub([OTHER], "two")) == ("two", OTHER)
-
-
-def test_a_silent_last_one_is_not_waited_for() -> None:
-    """Once the preferred hub has answered, nobody waits for the others."""
-    over = threading.Event()
-    silent = FakeHub([OTHER], "two", before=lambda: over.wait(LONG_S))
-    assert first_of(FakeHub([GOOD]), silent) == ("one", GOOD)
-    over.set()
-
-
-def test_all_fail() -> None:
-    """When every hub fails, each failure is told, in the hubs' order, whichever came first."""
-    second_failed = threading.Event()
-    one = FakeHub([MISSING], before=lambda: second_failed.wait(LONG_S))
-    two = FakeHub([unreachable("two.test", "dns")], "two", before=second_failed.set)
-    with pytest.raises(SeveralErrors) as caught:
-        first_of(one, two)
-    assert [type(e) for e in caught.value.errors] == [RepositoryMissing, HubUnreachable]
-
-
-def test_all_fail_alike() -> None:
-    """When every hub is out of reach, the exit code says just that."""
-    hubs = [FakeHub([unreachable("x.test", "dns")], name) for name in ("one", "two", "three")]
-    with pytest.raises(SeveralErrors) as caught:
-        first_of(*hubs)
-    assert caught.value.shared_exit_code == UnavailableError.exit_code
-
-
-def test_our_own_mistakes_are_not_hidden() -> None:
-    """An exception that is no answer to a person is raised as it is."""
-    with pytest.raises(ZeroDivisionError):
-        first_of(FakeHub([ZeroDivisionError()]), FakeHub([MISSING], "two"))
-
-
 def test_told_one_at_a_time() -> None:
     """While somebody is being told one thing, nobody tells another."""
     second = threading.Event()
@@ -205,14 +127,16 @@ def test_told_one_at_a_time() -> None:
         else:
             overlaps.append(second.wait(0.1))
 
-    with pytest.raises(SeveralErrors):
-        ask_first([question(FakeHub([MISSING], name)) for name in ("one", "two")], listen, StillClock())
+    ask_all([question(FakeHub([MISSING], name)) for name in ("one", "two")], listen, StillClock())
     assert (len(told), overlaps) == (2, [False])
 
 
-def all_of(*found: FakeHub, doubted: str = "", patience_s: float = LONG_S) -> list[Snapshot | BaseException | None]:
+def all_of(
+    *found: FakeHub, doubted: str = "", needed: bool = True, patience_s: float = LONG_S
+) -> list[Snapshot | BaseException | None]:
     """Return what came of asking each."""
-    answers = ask_all([question(h) for h in found], events.ignore, StillClock(), {doubted}, patience_s)
+    asked, clock = [question(h) for h in found], StillClock()
+    answers = ask_all(asked, events.ignore, clock, {doubted}, needed=needed, patience_s=patience_s)
     assert [a.question.hub.id for a in answers] == [h.id for h in found]
     return [a.found for a in answers]
 
@@ -240,14 +164,24 @@ def test_a_failure_is_no_reason_to_stop_waiting() -> None:
     assert all_of(FakeHub([MISSING]), slow, patience_s=0.01) == [MISSING, OTHER]
 
 
+def test_a_listing_that_is_not_needed_is_not_waited_for() -> None:
+    """Patience ends although nobody has one, and a doubted hub has none of it."""
+    over = threading.Event()
+    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
+    assert all_of(silent, FakeHub([MISSING], "two", endpoint="x"), needed=False, patience_s=0.05) == [None, MISSING]
+    assert all_of(silent, needed=False, doubted=silent.endpoint) == [None]
+    over.set()
+
+
 def test_a_doubted_hub_is_asked_and_not_waited_for() -> None:
     """It has no more time than the others take; where nobody else has a listing, it is waited for like anybody."""
     over = threading.Event()
-    silent = FakeHub([GOOD], before=lambda: over.wait(LONG_S))
-    assert all_of(silent, FakeHub([OTHER], "two"), doubted="one") == [None, OTHER]
+    cache = "http://cache.test"
+    silent = FakeHub([GOOD], endpoint=cache, before=lambda: over.wait(LONG_S))
+    assert all_of(silent, FakeHub([OTHER]), doubted=cache) == [None, OTHER]
     assert silent.asked
     over.set()
-    assert all_of(FakeHub([GOOD]), FakeHub([MISSING], "two"), doubted="one") == [GOOD, MISSING]
+    assert all_of(FakeHub([GOOD], endpoint=cache), FakeHub([MISSING]), doubted=cache) == [GOOD, MISSING]
 
 
 def test_our_own_mistakes_are_raised_from_among_answers() -> None:

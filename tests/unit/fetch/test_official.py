@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from internlm_setup.core.text import Text
 from internlm_setup.fetch import engines
 from internlm_setup.fetch.engine_errors import NoDownloader, NoRateLimit, UnknownEngine
 from internlm_setup.fetch.engines.official import Official
-from internlm_setup.fetch.model import Downloading, RemoteFile, Snapshot
+from internlm_setup.fetch.hubs import huggingface
+from internlm_setup.fetch.model import Downloading, Location, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import (
     FileInTheWay,
@@ -28,6 +29,7 @@ from internlm_setup.fetch.transfer.errors import (
 )
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.options import Outcome
+from internlm_setup.fetch.transfer.plan import Source
 from internlm_setup.fetch.transfer.store import Store
 
 A, B = listed("a.bin", b"aaaa"), listed("deep/b.bin", b"bb")
@@ -57,6 +59,34 @@ class Vendor(FakeHub):
 def well(to: Path, paths: list[str]) -> None:
     for path in paths:
         put(to, path, BYTES[path])
+
+
+def test_chosen_by_itself_where_only_it_can_serve() -> None:
+    """A hub that gives a file to its own downloader alone is no source for anybody else, and the last resort."""
+    hub, held = FakeHub(), snapshot_of(A, replace(B, vendor_only=True))
+    other = Source("two", lambda: Location("http://two.test/b", "http://two.test:80"))
+    easy, hard = engines.contents(held, held.files, [(hub, held)])
+    assert [(e.id, part) for e, part in engines.parts("native", [easy, hard])] == [
+        ("native", [easy]),
+        ("official", [hard]),
+    ]
+    elsewhere = replace(hard, sources=(*hard.sources, other))
+    assert engines.parts("native", [elsewhere])[0][1] == [replace(hard, sources=(other,))]
+    assert [(e.id, part) for e, part in engines.parts("official", [easy, hard])] == [("official", [easy, hard])]
+
+
+@pytest.mark.parametrize(
+    ("size", "xet", "alone"),
+    [
+        (50 * 1000**3 + 1, {"xetHash": "0" * 64}, True),
+        (50 * 1000**3, {"xetHash": "0" * 64}, False),
+        (1 << 40, {}, False),
+    ],
+)
+def test_what_hugging_face_gives_to_its_own_downloader_alone(size: int, xet: dict[str, str], alone: bool) -> None:
+    """A file above 50 GB that is stored over Xet; a mirror without Xet serves all it has over HTTP."""
+    entry = {"type": "file", "path": "a.bin", "size": 134, "oid": "1" * 40, "lfs": {"oid": "0" * 64, "size": size}}
+    assert huggingface._remote_file({**entry, **xet}).vendor_only is alone
 
 
 def failing(error: Exception) -> Callable[[Path, list[str]], object]:

@@ -18,7 +18,7 @@ def test_remembered_for_a_while(tmp_path: Path) -> None:
     """It is doubted until the time is over, by where it is asked; the address's password is nowhere."""
     remember(tmp_path, NOW_S, [ONE], [TWO])
     moved = FakeHub(endpoint="https://elsewhere.test")
-    assert doubted(tmp_path, NOW_S + REMEMBERED_S, [ONE, TWO]) == {"one"}
+    assert doubted(tmp_path, NOW_S + REMEMBERED_S, [ONE, TWO]) == {ONE.endpoint}
     assert doubted(tmp_path, NOW_S + REMEMBERED_S + 1, [ONE, TWO]) == set()
     assert doubted(tmp_path, NOW_S, [moved]) == set()
     assert "secret" not in (tmp_path / "silent.json").read_text()
@@ -34,7 +34,7 @@ def test_heard_again(tmp_path: Path) -> None:
     """One that answers is doubted no longer; the others still are."""
     remember(tmp_path, NOW_S, [ONE, TWO], [])
     remember(tmp_path, NOW_S + 1, [], [ONE])
-    assert doubted(tmp_path, NOW_S + 1, [ONE, TWO]) == {"two"}
+    assert doubted(tmp_path, NOW_S + 1, [ONE, TWO]) == {TWO.endpoint}
 
 
 def test_nothing_is_written_for_nothing(tmp_path: Path) -> None:

@@ -6,21 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from fakes import FakeHub, StillClock, git_sha1, listed, sha256, snapshot_of
-from internlm_setup.fetch.ask import Question
-from internlm_setup.fetch.errors import HubBusy, RepositoryMissing
-from internlm_setup.fetch.model import RemoteFile, Snapshot
+from fakes import git_sha1, listed, sha256, snapshot_of
+from internlm_setup.fetch.model import RemoteFile
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.witness import Witness
 
 DATA = b"content"
 ENTRY = Entry("a.bin", len(DATA), sha256(DATA), git_sha1(DATA), 1, "none", None, "openxlab")
-
-
-def summoned(*answers: Snapshot | BaseException) -> Witness:
-    """Summon one hub with these answers."""
-    hub = FakeHub(answers)
-    return Witness.summon([Question(hub, "lab/model", "main", "")], StillClock())
 
 
 @pytest.mark.parametrize(
@@ -32,7 +24,7 @@ def summoned(*answers: Snapshot | BaseException) -> Witness:
 )
 def test_equal_bytes_are_proved(file: RemoteFile, proof: str) -> None:
     """A file whose hash another hub publishes is proved by that hub, which is named."""
-    found = summoned(snapshot_of(file, hub="two")).testify(ENTRY)
+    found = Witness([snapshot_of(file, hub="two")]).testify(ENTRY)
     assert found == replace(ENTRY, proof=proof, proof_from="two")  # type: ignore[arg-type]
 
 
@@ -49,26 +41,19 @@ def test_equal_bytes_are_proved(file: RemoteFile, proof: str) -> None:
 )
 def test_anything_else_proves_nothing(file: RemoteFile) -> None:
     """Other bytes, another path, another or no size, or no hash: the file stays unverified, and nobody is blamed."""
-    assert summoned(snapshot_of(file)).testify(ENTRY) == ENTRY
+    assert Witness([snapshot_of(file)]).testify(ENTRY) == ENTRY
 
 
 def test_a_proof_is_not_replaced() -> None:
     """What is proved already keeps its own hub's proof."""
     proved = replace(ENTRY, proof="sha256", proof_from="one")
-    assert summoned(snapshot_of(listed("a.bin", DATA), hub="two")).testify(proved) == proved
+    assert Witness([snapshot_of(listed("a.bin", DATA), hub="two")]).testify(proved) == proved
 
 
-@pytest.mark.parametrize("error", [RepositoryMissing("Hub", "lab/model", ""), HubBusy("Hub", "host", 503)])
-def test_no_witness_is_no_failure(error: BaseException) -> None:
-    """A hub that cannot testify leaves everything unproved and the fetch as it is."""
-    assert summoned(error).testify(ENTRY) == ENTRY
-
-
-def test_hostile_witness() -> None:
-    """A hub whose listing is refused does not testify."""
-    assert summoned(snapshot_of(listed("../a.bin", DATA), listed("a.bin", DATA))).testify(ENTRY) == ENTRY
-
-
-def test_nobody_to_ask() -> None:
-    """Without another hub nothing is asked."""
-    assert Witness.summon([], StillClock()).testify(ENTRY) == ENTRY
+def test_the_first_that_can() -> None:
+    """A hub that lists other bytes, or none, leaves it to the next one; without any, nothing is proved."""
+    others = [snapshot_of(listed("a.bin", b"another"), hub="one"), snapshot_of(hub="two")]
+    assert Witness(others).testify(ENTRY) == ENTRY
+    right = snapshot_of(listed("a.bin", DATA), hub="three")
+    assert Witness([*others, right]).testify(ENTRY).proof_from == "three"
+    assert Witness([]).testify(ENTRY) == ENTRY

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from internlm_setup.cli.errors import WrongCommandLine
+from internlm_setup.cli.fetched import show_plan, show_result
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
-from internlm_setup.cli.proofs import described
 from internlm_setup.cli.session import Session
-from internlm_setup.core.text import Text, human_size
-
-if TYPE_CHECKING:
-    from internlm_setup.fetch.model import FetchResult
-    from internlm_setup.fetch.service import Plan
+from internlm_setup.core.text import Text
 
 EXAMPLES = (
     "internlm-setup fetch internlm-chat-7b --source modelscope",
@@ -101,8 +96,8 @@ def fetch(
             "--layout",
             metavar="LAYOUT",
             help=say(
-                "dir, or modelscope-cache (--to is its cache_dir)",
-                "dir，或 modelscope-cache（此时 --to 即 cache_dir）",
+                "dir, hf-cache or modelscope-cache (--to is then the library's cache_dir)",
+                "dir、hf-cache 或 modelscope-cache（后两者的 --to 即相应库的 cache_dir）",
             ),
         ),
     ] = "dir",
@@ -144,6 +139,46 @@ def fetch(
             ),
         ),
     ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reuse",
+            metavar="DIR",
+            help=say(
+                "Look here too for files that need not be downloaded; repeatable",
+                "也在此查找无需下载的文件；可重复",
+            ),
+        ),
+    ] = None,
+    copy: Annotated[
+        bool,
+        typer.Option(
+            "--copy",
+            help=say("Copy what is found on this machine, never hard link it", "复制本机已有的文件，不用硬链接"),
+        ),
+    ] = False,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="HUB=URL",
+            help=say(
+                "One more server of a hub, as a cache in the local network; asked without a login; repeatable",
+                "某平台的另一个服务器，如局域网缓存；不发送登录信息；可重复",
+            ),
+        ),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy",
+            metavar="URL",
+            help=say(
+                "An http, https or socks5 proxy, instead of the environment's",
+                "http、https 或 socks5 代理，代替环境变量中的代理",
+            ),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -155,6 +190,10 @@ def fetch(
 ) -> None:
     """Build the request, run it under the progress display, say how it ended."""
     session = Session.of(ctx)
+    from internlm_setup.core.http import proxied
+    from internlm_setup.core.paths import shipped_configs
+    from internlm_setup.core.setting_rules import parse_endpoint
+    from internlm_setup.core.settings import hub_defaults
     from internlm_setup.fetch import service
     from internlm_setup.fetch.world import make_world
 
@@ -175,79 +214,16 @@ def fetch(
         force=force,
         engine=engine,
         lock=lock,
+        reuse=tuple(folder.expanduser() for folder in reuse or ()),
+        copy=copy,
     )
+    hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
+    nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]
     with session.progress() as listener:
-        world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)
+        env = proxied(session.env, proxy)
+        world = make_world(env, session.home, Path.cwd(), session.paths, settings, nearer)
         done = (service.plan if dry_run else service.fetch)(request, world, listener)
     if isinstance(done, service.Plan):
-        _show_plan(session, done)
+        show_plan(session, done)
     else:
-        _show_result(session, done)
-
-
-def _show_plan(session: Session, plan: Plan) -> None:
-    done = {entry.path for entry in plan.found.done}
-    rows = [
-        (f.path, f.size_bytes, f.sha256 or f.git_sha1, "present" if f.path in done else "missing") for f in plan.files
-    ]
-    data = {
-        "path": plan.folder,
-        "hub": plan.snapshot.hub,
-        "repo": plan.snapshot.repo,
-        "revision": plan.snapshot.revision,
-        "commit": plan.snapshot.commit,
-        "size_bytes": plan.size_bytes,
-        "missing_bytes": plan.missing_bytes,
-        "files": [{"path": p, "size_bytes": s, "hash": h, "state": state} for p, s, h, state in rows],
-        "hubs": plan.choice.hubs,
-    }
-    session.output.result(data)
-    columns = [Text(en="FILE", zh="文件"), Text(en="SIZE", zh="大小"), Text(en="HERE", zh="已有")]
-    shown = [(p, "?" if s is None else human_size(s), "✓" if st == "present" else "") for p, s, _, st in rows]
-    session.output.table(columns, shown)
-    words = Text(
-        en="would fetch {missing} of {size} from {hub} (`{repo}`, {revision}) into `{folder}`; nothing was written",
-        zh="将从 {hub}（`{repo}`，{revision}）下载 {missing}（共 {size}）到 `{folder}`；没有写入任何内容",
-    )
-    session.output.talk(
-        words.fill(
-            missing=human_size(plan.missing_bytes),
-            size=human_size(plan.size_bytes),
-            hub=plan.hub.title,
-            repo=plan.snapshot.repo,
-            revision=plan.snapshot.commit or plan.snapshot.revision or "-",
-            folder=plan.folder,
-        )
-    )
-
-
-def _show_result(session: Session, result: FetchResult) -> None:
-    session.output.result(result, result.path)
-    size = human_size(sum(f.size_bytes for f in result.files))
-    received = human_size(result.received_bytes)
-    words = Text(
-        en="{model} is complete: {count} files, {size} ({received} received now); {proof}",
-        zh="{model} 已完整：{count} 个文件，{size}（本次接收 {received}）；{proof}",
-    )
-    session.output.talk(
-        words.fill(
-            model=result.model,
-            count=len(result.files),
-            size=size,
-            received=received,
-            proof=described((f.proof, f.proof_from) for f in result.files),
-        )
-    )
-    if result.lock is not None:
-        locked = Text(
-            en="to fetch exactly these bytes again: `internlm-setup fetch --lock {lock}`",
-            zh="要再次下载完全相同的内容：`internlm-setup fetch --lock {lock}`",
-        )
-        session.output.talk(locked.fill(lock=shlex.quote(str(result.lock))))
-    if result.unverified:
-        warning = Text(
-            en="no published hash was found for {count} files, so they are NOT verified: {names}",
-            zh="有 {count} 个文件没有找到公布的哈希值，因此【未经】校验：{names}",
-        )
-        names = ", ".join(result.unverified[:3]) + (", …" if len(result.unverified) > 3 else "")
-        session.output.warn(warning.fill(count=len(result.unverified), names=names))
+        show_result(session, done)

@@ -8,8 +8,9 @@ between runs is in the store's partial files, or in a folder of the store's stat
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from internlm_setup.core.errors import (
     WriteError,
 )
 from internlm_setup.core.http import Network
-from internlm_setup.core.text import human_size
+from internlm_setup.core.text import Text, human_size, without_password
 from internlm_setup.fetch.compare import Shelf
 from internlm_setup.fetch.engine_errors import UnknownEngine
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
@@ -34,6 +35,12 @@ from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.plan import Content, Source, content_key
 from internlm_setup.fetch.transfer.store import Store
+
+_ITS_OWN = Text(
+    en="{hub} hands out {n} {noun} to its own downloader alone, first `{path}`: that one is used, as with "
+    "`--engine official`",
+    zh="{hub} 只向其官方下载器提供 {n} 个文件，首个为 `{path}`：改用官方下载器，同 `--engine official`",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +128,26 @@ def contents(snapshot: Snapshot, files: Sequence[RemoteFile], holders: Sequence[
         snapshot: The version that the files are of.
         files: What is wanted of it.
         holders: Hubs with what they list, best first. One serves what it lists with the same size and hash; where no
-            hub does, the first that lists the same path and size, and no hash against it, is alone asked.
+            hub does, the first that lists the same path and size, and no hash against it, is alone asked. What a hub
+            hands out to its own downloader alone is had only where that hub's version is wanted.
     """
     pin = snapshot.commit or snapshot.revision
     groups: dict[str, list[RemoteFile]] = {}
     for file in files:
         groups.setdefault(content_key(snapshot.hub, snapshot.repo, pin, file), []).append(file)
     shelves = [(hub, held, Shelf(held)) for hub, held in holders]
+    several = {hub for hub, count in Counter(hub.id for hub, _ in holders).items() if count > 1}
 
     def sources(file: RemoteFile) -> tuple[Source, ...]:
         surely = [(hub, held, shelf.same(file)) for hub, held, shelf in shelves]
         if not any(found for _, _, found in surely):
             surely = [(hub, held, shelf.maybe(file)) for hub, held, shelf in shelves]
             surely = [each for each in surely if each[2]][:1]
-        return tuple(Source(hub.id, partial(hub.locate, held, found)) for hub, held, found in surely if found)
+        return tuple(
+            Source(hub.id, partial(hub.locate, held, found), _address(hub, several), found.vendor_only)
+            for hub, held, found in surely
+            if found and not (found.vendor_only and held.hub != snapshot.hub)
+        )
 
     return [
         Content(
@@ -144,10 +157,53 @@ def contents(snapshot: Snapshot, files: Sequence[RemoteFile], holders: Sequence[
             git_sha1=same[0].git_sha1,
             paths=tuple(f.path for f in same),
             sources=sources(same[0]),
+            published_by=snapshot.hub,
             etag=same[0].etag,
         )
         for key, same in groups.items()
     ]
+
+
+def _address(hub: Hub, several: Container[str]) -> str:
+    return without_password(hub.endpoint) if hub.id in several else ""
+
+
+def parts(engine_id: str, contents: Sequence[Content]) -> list[tuple[type[Engine], list[Content]]]:
+    """Say which engine moves which contents: the one that was asked for, or the vendor's where no other one can.
+
+    A hub that gives a content to its own downloader alone is no source of it for anybody else, and is asked through
+    that downloader only when it is the last one.
+    """
+    engine = get(engine_id)
+    if engine_id == "official" or not any(source.vendor_only for c in contents for source in c.sources):
+        return [(engine, list(contents))] if contents else []
+    rest = [c for c in contents if c.sources and all(source.vendor_only for source in c.sources)]
+    able = [replace(c, sources=tuple(s for s in c.sources if not s.vendor_only)) for c in contents if c not in rest]
+    split = [(engine, able), (get("official"), rest)]
+    return [(one, part) for one, part in split if part]
+
+
+def present_bytes(engine_id: str, store: Store, hub: Hub, contents: Sequence[Content]) -> int:
+    """Return how much of the missing contents earlier runs left."""
+    return sum(engine.present_bytes(store, hub, part) for engine, part in parts(engine_id, contents))
+
+
+def carry(engine_id: str, work: Work) -> tuple[list[Outcome], int]:
+    """Move all bytes, saying where another engine than the one asked for has to: outcomes, and the bytes received.
+
+    Raises:
+        NoDownloader: Only the vendor's downloader would do, and there is none.
+        NoRateLimit: Likewise, and it knows no limit.
+    """
+    split = parts(engine_id, work.contents)
+    for engine, part in split:
+        if engine.id != engine_id:
+            engine.check(work.hub, work.limit_rate_bytes_per_s)
+            noun = "file" if len(part) == 1 else "files"
+            told = _ITS_OWN.fill(path=part[0].paths[0], hub=work.hub.title, n=len(part), noun=noun)
+            work.tell(events.Noted(told))
+    came = [engine.carry(replace(work, contents=part)) for engine, part in split]
+    return [outcome for outcomes, _ in came for outcome in outcomes], sum(received for _, received in came)
 
 
 def raise_failures(outcomes: Sequence[Outcome], finished_bytes: int) -> None:

@@ -5,7 +5,8 @@ point elsewhere. The vendor's SDK is imported by nothing but its own downloader,
 
 Source:
     huggingface_hub 2.4.0: hf_api.py (model_info, list_repo_tree), utils/_http.py (hf_raise_for_status),
-    utils/_pagination.py, utils/_validators.py, file_download.py (hf_hub_url), read 2026-11.
+    utils/_pagination.py, utils/_validators.py, file_download.py (hf_hub_url), constants.py (MAX_HTTP_DOWNLOAD_SIZE),
+    read 2026-11.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ TITLE = "Hugging Face"
 LOGIN = "`hf auth login` (or HF_TOKEN)"
 LISTING_PATIENCE_S = 120.0
 MOST_ENTRIES = 200_000
+LARGEST_OVER_HTTP_BYTES = 50 * 1000**3
 VENDOR_PATIENCE_S = 300.0
 _REPO_ID = re.compile(r"(\b[\w\-.]{1,96}\b/)?\b[\w\-.]{1,96}\b", re.ASCII)
 _DISABLED = "Access to this resource is disabled."
@@ -212,7 +214,9 @@ def _remote_file(entry: Mapping[str, Any]) -> RemoteFile:
     """Read one entry of the tree. An LFS entry's own `oid` is the hash of a pointer, not of the content."""
     path, lfs = str(entry["path"]), entry.get("lfs")
     if lfs is not None:
-        return RemoteFile(path, int(lfs["size"]), sha256=str(lfs["oid"]))
+        size = int(lfs["size"])
+        by_xet_only = size > LARGEST_OVER_HTTP_BYTES and bool(entry.get("xetHash"))
+        return RemoteFile(path, size, sha256=str(lfs["oid"]), vendor_only=by_xet_only)
     return RemoteFile(path, int(entry["size"]), git_sha1=str(entry["oid"]))
 
 

@@ -68,7 +68,7 @@ def commit(
             git_sha1=digest.git_sha1,
             mtime_ns=file.stat().st_mtime_ns,
             proof=proof,
-            proof_from=None if proof == "none" else content.sources[0].hub,
+            proof_from=None if proof == "none" else content.published_by,
             source=hub,
         )
         entries.append(entry)

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from internlm_setup.core.text import Text
-from internlm_setup.fetch.model import Location, RemoteFile
+from internlm_setup.fetch.model import Location, RemoteFile, called
 from internlm_setup.fetch.transfer.errors import HostileListing
 
 STATE_FOLDER = ".internlm-setup"
@@ -29,10 +29,24 @@ _HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One hub that has a content, and how to ask it where."""
+    """One hub that has a content, and how to ask it where.
+
+    Attributes:
+        hub: Its id.
+        locate: Says where the bytes are.
+        endpoint: Its address, where the hub is asked at several.
+        vendor_only: Whether the hub gives the content to its own downloader alone.
+    """
 
     hub: str
     locate: Callable[[], Location]
+    endpoint: str = ""
+    vendor_only: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the source is called: two contents with the same one come over the same line."""
+        return called(self.hub, self.endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,8 @@ class Content:
         git_sha1: The git blob hash, where that is published.
         etag: The server's tag, where no hash is published.
         paths: Where they go, at least one.
-        sources: Where they come from, best first, at least one.
+        sources: Where they come from, best first, at least one for a transfer.
+        published_by: Whose hash it is.
     """
 
     key: str
@@ -56,6 +71,7 @@ class Content:
     paths: tuple[str, ...]
     sources: tuple[Source, ...]
     etag: str | None = None
+    published_by: str = ""
 
     @property
     def has_hash(self) -> bool:

@@ -57,7 +57,7 @@ def keep(path: Path, spans: list[Span], partial: Partial) -> None:
 def _blanks(file: BinaryIO, end: int) -> Iterator[Span]:
     """Yield the holes of a sparse file, and its runs of zero blocks with one block more at either side."""
     at = 0
-    for start, stop in _extents(file, end):
+    for start, stop in extents(file, end):
         yield at, start
         for block in range(start - start % ZERO_BLOCK_BYTES, stop, ZERO_BLOCK_BYTES):
             file.seek(block)
@@ -67,7 +67,7 @@ def _blanks(file: BinaryIO, end: int) -> Iterator[Span]:
     yield at, end
 
 
-def _extents(file: BinaryIO, end: int) -> Iterator[Span]:
+def extents(file: BinaryIO, end: int) -> Iterator[Span]:
     """Yield where a file has data; all of it where the system does not say.
 
     Source:

@@ -232,6 +232,14 @@ class Store:
             shutil.copyfileobj(source, file, 1 << 20)
         return waiting
 
+    def vacant(self, key: str) -> Path:
+        """Return where a whole file of a content may be made, on the destination's file system; nothing is there."""
+        path = self._partials / f"{key}.whole"
+        with writing(path):
+            self._partials.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+        return path
+
     @contextmanager
     def _waiting(self) -> Iterator[tuple[Path, BinaryIO]]:
         waiting = self._partials / f"small-{threading.get_ident()}"
