@@ -51,6 +51,7 @@ class Request:
         limit_rate_bytes_per_s: None for no limit.
         force: Replace files that are in the way.
         engine: An engine's id: `native`, or `official` for the vendor's own downloader.
+        trace: A file to write a line for each piece into (`native` only), or None.
     """
 
     model: str
@@ -65,6 +66,7 @@ class Request:
     limit_rate_bytes_per_s: int | None = None
     force: bool = False
     engine: str = "native"
+    trace: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
         tell=tell,
         finished=lambda entry: finished.add(witness.testify(entry) if witness else entry),
+        trace=None if request.trace is None else world.cwd / request.trace,
     )
     received = 0
     try:

@@ -122,6 +122,17 @@ def fetch(
             ),
         ),
     ] = "native",
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace",
+            metavar="FILE",
+            help=say(
+                "Write a line of JSON for every piece: from whom it came, and when",
+                "为每一块写一行 JSON：来自谁、何时",
+            ),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -150,6 +161,7 @@ def fetch(
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
+        trace=trace,
     )
     with session.progress() as listener:
         world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)

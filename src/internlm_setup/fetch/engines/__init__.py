@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from internlm_setup.core import registry
@@ -51,6 +52,7 @@ class Work:
         tell: Told what happens, one event at a time.
         finished: Given the record of each file, before the file gets its final name.
         most_jobs: What `jobs` may grow to where that helps; not at all when it is not above them.
+        trace: Where to write a line for each piece, or None.
     """
 
     hub: Hub
@@ -64,6 +66,7 @@ class Work:
     tell: events.Listener
     finished: Callable[[Entry], None]
     most_jobs: int = 0
+    trace: Path | None = None
 
 
 class Engine(Protocol):

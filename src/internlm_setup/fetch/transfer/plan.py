@@ -28,10 +28,16 @@ _HASHES = {"sha256": re.compile(r"[0-9a-f]{64}"), "git_sha1": re.compile(r"[0-9a
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One hub that has a content, and how to ask it where."""
+    """One hub that has a content, and how to ask it where; `endpoint` tells its addresses apart if it has several."""
 
     hub: str
     locate: Callable[[], Location]
+    endpoint: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the source is called: two contents with the same one come over the same line."""
+        return f"{self.hub} ({self.endpoint})" if self.endpoint else self.hub
 
 
 @dataclass(frozen=True, slots=True)
