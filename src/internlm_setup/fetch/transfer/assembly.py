@@ -56,7 +56,8 @@ class Assembly:
         self.ways = [suppliers.way(source) for source in content.sources]
         self.account = Account()
         self.trial: Trial | None = None
-        self.suspect: Supplier | None = None
+        self.suspect: Supplier | None = None  # sent all of it, and it was wrong
+        self.liar: Supplier | None = None  # that was surely his fault
 
     @property
     def senders(self) -> str:
@@ -235,9 +236,7 @@ class Assembly:
         return True
 
     def open_anew(self) -> None:
-        """Begin once more from nothing, past who sent all of it, if there is somebody else."""
-        if self.small is not None:
-            self.suspect = self.account.only_sender(0, self.content.size_bytes or 0)
+        """Begin once more from nothing, past the suspect if there is somebody else."""
         for way in self.ways:
             way.whereabouts.forget()
         self.discard()

@@ -44,7 +44,7 @@ class Failover:
             failures, demoted = self._blame(piece, error)
             assembly.give_back(piece, time.monotonic())
             way.whereabouts.forget()
-            wait_s = way.waits_s(self.clock.monotonic())
+            wait_s = error.wait_s or way.waits_s(self.clock.monotonic())
             settled = assembly.finished or assembly.complete or piece.moved  # others took what was left of it
         if demoted:
             self._tell_demoted(way.supplier)

@@ -67,7 +67,7 @@ class Finisher:
             return
         if entries is None:
             return
-        self.failover.distrust(assembly.suspect, assembly)
+        self.failover.distrust(assembly.liar, assembly)
         self.board.finish(assembly, entries)
         for entry in entries:
             self.board.say(events.FileFinished(entry.path, entry.size_bytes, entry.proof))

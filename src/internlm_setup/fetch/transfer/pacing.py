@@ -12,6 +12,7 @@ LEAST_ANSWERS, LEAST_PERIOD_S = 10, 0.5  # what a rate is counted from
 IDLE_S = 1.0  # a pause of ours, which tells nothing about the hub's limit
 SOON_S = 3.0  # a refusal so soon after the last one: the rate is still far too high, or too uneven
 LESS, MUCH_LESS = 0.03, 0.3  # what a rate loses by one refusal, and by several soon after each other
+FIRST_GROWTH = 1.5  # a second, until a rate is refused
 GROW_EVERY_S, STEP, LARGEST_STEP = 1.0, 0.02, 0.5
 BELOW = 0.985  # of the rate that was refused: where growth stops for a while
 FIRST_HOLD_S, LONGEST_HOLD_S = 8.0, 64.0  # for how long
@@ -54,7 +55,9 @@ class Gate:
     def _grow(self, rate_per_s: float, now_s: float) -> None:
         """Come closer to what was refused, and after a while try more than that."""
         self._grown_s = now_s
-        if rate_per_s * (1 + STEP) <= self._refused_per_s * BELOW:
+        if self._refused_per_s == float("inf"):
+            self.rate_per_s = rate_per_s * FIRST_GROWTH
+        elif rate_per_s * (1 + STEP) <= self._refused_per_s * BELOW:
             self.rate_per_s = rate_per_s * (1 + STEP)
         elif now_s - self._closed_s >= self._hold_s:
             self.rate_per_s = rate_per_s * (1 + self._step)
@@ -94,11 +97,13 @@ class Gate:
             period_s = now_s - self._since_s
             if self._answers < LEAST_ANSWERS or period_s < LEAST_PERIOD_S:
                 return
-            self.rate_per_s = self._answers / period_s
-            self._refused_per_s = (1 + SAME) * self.rate_per_s
+            self.rate_per_s = self._answers / period_s  # or more, since much of that time was spent waiting
         self._since_s, self._answers = now_s, 0
 
     def _shrink(self, rate_per_s: float, now_s: float) -> None:
+        if self._refused_per_s == float("inf"):
+            self.rate_per_s, self._refused_per_s = rate_per_s / FIRST_GROWTH, rate_per_s
+            return
         soon = now_s - self._opens_s < SOON_S
         self._less = min(2 * self._less, MUCH_LESS) if soon else LESS
         self._catch_up_s = self._catch_up_s / 2 if soon else self._catch_up_s

@@ -38,9 +38,12 @@ def finish(assembly: Assembly, finished: Callable[[Entry], None], cancelled: thr
     except HashMismatch:
         assembly.trial = _trial(assembly)
         if assembly.trial is None:
+            assembly.suspect = assembly.account.only_sender(0, digest.position)
             assembly.discard()
         raise
     assembly.trial = None
+    if assembly.suspect is not None and assembly.suspect.name not in assembly.account.senders():
+        assembly.liar = assembly.suspect
     entries = commit(content, _sealed(assembly), digest, proof, assembly.store, assembly.senders, finished)
     if assembly.partial is not None:
         assembly.partial.forget_journal(assembly.store.target(content.paths[0]).parent)
@@ -98,7 +101,7 @@ def _tried(assembly: Assembly, trial: Trial, cancelled: threading.Event) -> Dige
 
     right, liar = trial.decide(partial.write, is_right)
     if right:
-        assembly.suspect = liar
+        assembly.liar = liar
         for start, end, sender in trial.replaced(liar):
             assembly.account.forget(start, end)
             assembly.account.note(sender, start, end)
