@@ -291,6 +291,18 @@ def test_a_wrong_piece_of_one_stream(tmp_path: Path) -> None:
     assert assembly.store_block(piece, LARGE) == PIECE_BYTES
 
 
+def test_a_source_is_asked_for_as_much_as_it_can_bring(tmp_path: Path) -> None:
+    """Where others could have the rest, a slow source gets a small part of a span, and the rest stays queued."""
+    assembly = assembly_of(tmp_path, bytes(32 << 20))
+    way = assembly.ways[1]
+    way.supplier.rate_bytes_per_s = 300_000.0
+    before = assembly.queue[0]
+    piece = assembly.take(0.0, way)
+    assert piece is not None
+    assert (piece.start, piece.end) == (0, way.supplier.portion_bytes)
+    assert assembly.queue[0] == (way.supplier.portion_bytes, before[1])
+
+
 def test_fetching_waits_for_the_hash(tmp_path: Path) -> None:
     """While the hash of new bytes lags, few pieces go out, and none when it lags far; then they go out again."""
     data = bytes(256 << 20)
