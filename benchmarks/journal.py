@@ -15,9 +15,9 @@ from pathlib import Path
 import models
 import results
 import session
+from internlm_setup.fetch.transfer.carrier import RECORD_BYTES
 from internlm_setup.fetch.transfer.journal import Journal
 from internlm_setup.fetch.transfer.plan import piece_bytes
-from internlm_setup.fetch.transfer.pool import RECORD_BYTES
 
 GIB = 1 << 30
 LIMIT_BYTES = 1_000_000

@@ -27,6 +27,10 @@ _FAILED = Text(
     en="`{path}` failed; the rest goes on, the reason is told at the end",
     zh="`{path}` 失败；其余继续，原因在结束时说明",
 )
+_DROPPED = Text(
+    en="{source} sent wrong bytes of `{path}`; they were replaced, and nothing more is taken from it in this run",
+    zh="{source} 发来的 `{path}` 有错误字节；已替换，本次运行不再从它下载",
+)
 _PLAN = Text(
     en="{repo} at {hub}: {size} in {files} {noun}",
     zh="{hub} 上的 {repo}：{files} 个文件，共 {size}",
@@ -92,6 +96,8 @@ class _Watcher:
                 (self.output.warn if warning else self.output.talk)(text)
             case ev.FileFailed(path):
                 self.output.warn(_FAILED.fill(path=path))
+            case ev.SourceDropped(source, path):
+                self.output.warn(_DROPPED.fill(source=source, path=path))
             case ev.Retrying(what, reason, wait_s) if self._is_news(what, reason):
                 wait = _WAIT.fill(seconds=wait_s) if wait_s >= 1 else _NO_WAIT
                 self.output.talk(_RETRY.fill(what=what, reason=reason, wait=wait))

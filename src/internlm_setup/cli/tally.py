@@ -69,7 +69,7 @@ class Tally:
                 self.finished += 1
             case ev.FileFailed(path):
                 self.active.pop(path, None)
-            case ev.Retrying() | ev.Noted() | ev.Compared():
+            case ev.Retrying() | ev.SourceDropped() | ev.Noted() | ev.Compared():
                 pass
 
     @property

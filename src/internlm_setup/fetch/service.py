@@ -177,6 +177,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
             tell=tell,
             finished=record,
+            trace=None if request.trace is None else world.cwd / request.trace,
         )
         if taken.missing:
             outcomes, received = engines.carry(request.engine, work)

@@ -45,6 +45,7 @@ class Request:
         lock: The lock file to write, or without a model the one to read; None for none.
         reuse: Folders to search for the wanted bytes, beside those that are searched anyway.
         copy: Whether nothing found on this machine may be hard linked.
+        trace: A file to write a line for each piece into (`native` only), or None.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Request:
     lock: Path | None = None
     reuse: tuple[Path, ...] = ()
     copy: bool = False
+    trace: Path | None = None
 
     @property
     def reproduces(self) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,10 @@ def assembly_of(
     size: int | None = -1,
     sha: str | None = "",
     git: str | None = None,
+    hubs: Sequence[str] = ("one", "two"),
 ) -> Assembly:
     """Return an opened assembly of these bytes; -1 and empty stand for the true size and hash."""
-    sources = tuple(Source(hub, locator(hub)) for hub in ("one", "two"))
+    sources = tuple(Source(hub, locator(hub)) for hub in hubs)
     size_bytes = len(data) if size == -1 else size
     digest = sha256(data) if sha == "" else sha
     content = Content("key", size_bytes, digest, git, paths or ("model.bin",), sources)
@@ -195,7 +196,7 @@ def test_a_server_without_ranges(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [LARGE, SMALL])
 def test_corrupt(tmp_path: Path, data: bytes, sha: str | None, git: str | None, kind: str) -> None:
     """Bytes that are not the published ones are thrown away, with both hashes and the hub that sent them named."""
-    assembly = assembly_of(tmp_path, data, sha=sha, git=git)
+    assembly = assembly_of(tmp_path, data, sha=sha, git=git, hubs=["one"])
     carry_all(assembly, data)
     with pytest.raises(HashMismatch) as caught:
         finish(assembly)
@@ -227,25 +228,6 @@ def test_cancelled(tmp_path: Path) -> None:
     assert assembly.finish(unwanted, cancelled) is None
     assert not (tmp_path / "model.bin").exists()
     assert assembly.kept_bytes == len(LARGE)
-
-
-def where(assembly: Assembly) -> str:
-    """Return the address to ask at."""
-    with assembly.whereabouts.asking(RUN) as location:
-        return location.url
-
-
-def test_where_to_ask(tmp_path: Path) -> None:
-    """A hub is asked where once, until the place is stale; turns go round."""
-    assembly = assembly_of(tmp_path, SMALL)
-    assert [where(assembly) for _ in range(2)] == ["https://one.test/1"] * 2
-    assembly.whereabouts.forget()
-    assert where(assembly) == "https://one.test/2"
-    assembly.turn += 1
-    assembly.whereabouts.forget()
-    assert (assembly.source.hub, where(assembly)) == ("two", "https://two.test/1")
-    assembly.turn += 1
-    assert assembly.source.hub == "one"
 
 
 def known_from_before(folder: Path) -> Assembly:
@@ -305,6 +287,18 @@ def test_a_wrong_piece_of_one_stream(tmp_path: Path) -> None:
     piece = assembly.take(0.0)
     assert piece is not None
     assert assembly.store_block(piece, LARGE) == PIECE_BYTES
+
+
+def test_a_source_is_asked_for_as_much_as_it_can_bring(tmp_path: Path) -> None:
+    """Where others could have the rest, a slow source gets a small part of a span, and the rest stays queued."""
+    assembly = assembly_of(tmp_path, bytes(32 << 20))
+    way = assembly.ways[1]
+    way.supplier.rate_bytes_per_s = 300_000.0
+    before = assembly.queue[0]
+    piece = assembly.take(0.0, way)
+    assert piece is not None
+    assert (piece.start, piece.end) == (0, way.supplier.portion_bytes)
+    assert assembly.queue[0] == (way.supplier.portion_bytes, before[1])
 
 
 def test_fetching_waits_for_the_hash(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly
 from internlm_setup.fetch.transfer.board import MOST_DEAD_IN_A_ROW, Board
 from internlm_setup.fetch.transfer.errors import FileRefused, TransferFailed
+from internlm_setup.fetch.transfer.piece import PROGRESS_BYTES
 from internlm_setup.fetch.transfer.plan import Content, Source
 from internlm_setup.fetch.transfer.store import Store
 
@@ -76,7 +77,7 @@ def test_a_content_that_waits_is_passed_over(tmp_path: Path) -> None:
     piece = board.next_piece()
     assert piece is not None
     one.give_back(piece, 0.0)
-    one.not_before_s = StillClock().monotonic() + 60
+    one.ways[0].not_before_s = StillClock().monotonic() + 60
     following = board.next_piece()
     assert following is not None
     assert following.assembly is two
@@ -134,14 +135,18 @@ def test_a_living_source_starts_the_count_anew(tmp_path: Path) -> None:
     (living,) = assemblies_in(tmp_path, 1, size_bytes=1 << 20)
     living.open()
     board, told = board_of([*dead, living])
+    piece, way = living.take(0.0), living.ways[0]
+    assert piece is not None
+    piece.at = PROGRESS_BYTES
     for assembly in dead:
-        living.failures = 4
+        way.failures = 4
         board.fail(assembly, DEAD)
-        board.count(living, 3, 3)
-    assert (living.failures, board.cancelled.is_set()) == (0, False)
-    living.failures = 4
-    board.count(living, 5, 0)
-    assert (living.failures, board.received_bytes) == (4, 3 * MOST_DEAD_IN_A_ROW + 5)
+        board.count(piece, 3, 3)
+    assert (way.failures, board.cancelled.is_set()) == (0, False)
+    way.failures = 4
+    board.count(piece, 5, 0)
+    assert (way.failures, board.received_bytes) == (4, 3 * MOST_DEAD_IN_A_ROW + 5)
+    assert way.supplier.received_bytes == board.received_bytes
     assert [e for e in told if isinstance(e, events.Advanced)] == [events.Advanced("f0", 3)] * MOST_DEAD_IN_A_ROW
 
 
@@ -180,10 +185,11 @@ def test_growing_files(tmp_path: Path) -> None:
 def test_asked_to_pause(tmp_path: Path) -> None:
     """While a server has asked us to wait nothing is handed out; a shorter wait does not end a longer one."""
     clock = StillClock()
-    board = Board(assemblies_in(tmp_path, 1), events.ignore, clock)
-    board.pause(60)
-    board.pause(0)
-    board.pause(5)
+    (assembly,) = assemblies_in(tmp_path, 1)
+    board = Board([assembly], events.ignore, clock)
+    gate, now_s = assembly.ways[0].supplier.gate, clock.monotonic()
+    for wait_s in (60.0, 0.0, 5.0):
+        gate.refused(now_s, now_s, wait_s)
     got: list[object] = []
     waiting = threading.Thread(target=lambda: got.append(board.next_piece()), daemon=True)
     waiting.start()

@@ -28,7 +28,7 @@ def after(rate_of: Callable[[int], float], looks: int = 20, jobs: int = 8, most:
         (lambda jobs: jobs * 0.25 * MB, 32),  # far and lossy: each connection has its own speed
         (lambda jobs: min(jobs * 0.25, 5) * MB, 32),  # and 32 still bring more than 16 did
         (lambda jobs: min(jobs * 0.25, 4.5) * MB, 32),  # which is known only once they were tried
-        (lambda _: 1 * MB, 16),  # narrow: the first doubling changed nothing
+        (lambda _: 1 * MB, 8),  # narrow: the first doubling changed nothing, so it is taken back
         (lambda jobs: jobs * 3 * MB, 8),  # fast enough
         (lambda _: 0.0, 8),  # silent: more questions would not help
     ],

@@ -16,6 +16,7 @@ from internlm_setup.fetch.model import Location
 from internlm_setup.fetch.transfer.assembly import SMALL_BYTES, Assembly
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content, Source, piece_bytes
+from internlm_setup.fetch.transfer.relief import relieve
 from internlm_setup.fetch.transfer.spans import Span, Spans
 from internlm_setup.fetch.transfer.store import Store
 
@@ -87,7 +88,7 @@ class Workers:
         """Do one thing, a second after the last."""
         self.now_s += 1.0
         if what in {"take", "relieve"}:
-            piece = self.assembly.take(self.now_s) if what == "take" else self.assembly.relieve(self.now_s)
+            piece = self.assembly.take(self.now_s) if what == "take" else relieve(self.assembly, self.now_s)
             self.out += [piece] if piece is not None else []
         elif self.out and what == "bring":
             self.bring(self.out[who % len(self.out)], count)

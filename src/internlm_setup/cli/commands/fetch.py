@@ -179,6 +179,17 @@ def fetch(
             ),
         ),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace",
+            metavar="FILE",
+            help=say(
+                "Write a line of JSON for every piece: from whom it came, and when",
+                "为每一块写一行 JSON：来自谁、何时",
+            ),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help=say("Show what would be done and stop", "只显示将要做什么")),
@@ -216,6 +227,7 @@ def fetch(
         lock=lock,
         reuse=tuple(folder.expanduser() for folder in reuse or ()),
         copy=copy,
+        trace=trace,
     )
     hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
     nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from internlm_setup.core import registry
@@ -59,6 +60,7 @@ class Work:
         tell: Told what happens, one event at a time.
         finished: Given the record of each file, before the file gets its final name.
         most_jobs: What `jobs` may grow to where that helps; not at all when it is not above them.
+        trace: Where to write a line for each piece, or None.
     """
 
     hub: Hub
@@ -72,6 +74,7 @@ class Work:
     tell: events.Listener
     finished: Callable[[Entry], None]
     most_jobs: int = 0
+    trace: Path | None = None
 
 
 class Engine(Protocol):

@@ -35,11 +35,13 @@ class Again(Exception):
         reason: Why, for people.
         wait_s: How long the server asked us to wait, if it did.
         verdict: What to say if it is the same once more; None for what only many failures make certain.
+        refused: Whether the server is well, and asked us to come less often.
     """
 
     reason: Text
     wait_s: float | None = None
     verdict: SetupError | None = None
+    refused: bool = False
 
 
 class NoRanges(Exception):
@@ -115,7 +117,12 @@ def _refusal(status: int, headers: Mapping[str, str], at_hub: bool, wanted: Want
             return _another_size(wanted, int(total[1]))
         return Again(STATUS.fill(status=status)) if wanted.is_whole else NoRanges()
     wait_s = asked_wait_s(headers, time.time()) if status in TRY_LATER else None
-    return Again(STATUS.fill(status=status), wait_s=wait_s)
+    return Again(STATUS.fill(status=status), wait_s=wait_s, refused=is_refusal(status, wait_s))
+
+
+def is_refusal(status: int, wait_s: float | None) -> bool:
+    """Say whether a status asks us to come less often: 429, or another one that says when to come again."""
+    return status == 429 or wait_s is not None
 
 
 def _another_size(wanted: Wanted, found_bytes: int) -> Again:

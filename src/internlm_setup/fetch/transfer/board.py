@@ -8,27 +8,29 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from internlm_setup.core.clock import Clock
-from internlm_setup.core.errors import (
-    DeniedError,
-    SetupError,
-    StoppedError,
-    UnavailableError,
-    WriteError,
-)
+from internlm_setup.core.errors import DeniedError, SetupError, StoppedError, UnavailableError, WriteError
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.assembly import Assembly
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece
+from internlm_setup.fetch.transfer.relief import relieve
+from internlm_setup.fetch.transfer.sources import Supplier, Suppliers, Way
 from internlm_setup.fetch.transfer.store import Partial
-from internlm_setup.fetch.transfer.verify import WrongPiece
 
 MOST_DEAD_IN_A_ROW = 3
+MOST_NAP_S = 0.25
 
 
 class Board:
     """Hands out work and keeps the score. Every method may be called from any thread."""
 
-    def __init__(self, assemblies: Sequence[Assembly], tell: events.Listener, clock: Clock) -> None:
+    def __init__(
+        self,
+        assemblies: Sequence[Assembly],
+        tell: events.Listener,
+        clock: Clock,
+        suppliers: Suppliers | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self._work = threading.Condition(self.lock)  # what workers wait for
         self._hashing = threading.Condition(self.lock)  # what hashers wait for
@@ -38,11 +40,13 @@ class Board:
         self.received_bytes = 0
         self.say = events.one_at_a_time(tell)
         self._clock = clock
-        self._waiting = deque(assemblies)
+        self.suppliers = suppliers or Suppliers(
+            (w.source for a in assemblies for w in a.ways), jobs=len(assemblies) + 1
+        )
+        self._waiting = _grouped(assemblies)
         self._active: list[Assembly] = []
         self._to_hash: deque[Assembly] = deque()
         self._dead_in_a_row = 0
-        self._paused_until_s = 0.0
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the run: nobody gets more work."""
@@ -76,37 +80,51 @@ class Board:
         """Return a piece, a content that was just begun, or None at the end (the lock is held)."""
         while not self.cancelled.is_set():
             now_s = self._clock.monotonic()
-            if now_s < self._paused_until_s:
-                self._work.wait(timeout=min(0.2, self._paused_until_s - now_s))
-                continue
             self._active = [a for a in self._active if not a.finished]
             if (piece := self._first(Assembly.take, now_s)) is not None:
                 return piece
-            if self._waiting:
-                assembly = self._waiting.popleft()
+            if (assembly := self._next_waiting(now_s)) is not None:
                 assembly.open()
                 self._active.append(assembly)
                 return assembly
-            if not self._active:
+            if not self._active and not self._waiting:
                 self._notify_end()
                 return None
-            if (piece := self._first(Assembly.relieve, now_s)) is not None:
+            if (piece := self._first(relieve, now_s)) is not None:
                 return piece
-            soonest_s = min(a.not_before_s for a in self._active) - now_s
-            self._work.wait(timeout=min(soonest_s, 0.2) if soonest_s > 0 else 0.25)
+            self._work.wait(timeout=self._nap_s(now_s))
         return None
 
-    def _first(self, offer: Callable[[Assembly, float], Piece | None], now_s: float) -> Piece | None:
-        """Return the first piece that a content offers; one that waits to be asked again offers none.
+    def _first(self, offer: Callable[[Assembly, float, Way], Piece | None], now_s: float) -> Piece | None:
+        """Return the first piece that a content offers, from the source that would bring it soonest.
 
         How fast bytes come is a matter of the real time, whatever the clock that we wait by.
         """
         real_s = time.monotonic()
         for assembly in self._active:
-            piece = offer(assembly, real_s) if assembly.not_before_s <= now_s else None
-            if piece is not None:
-                return piece
+            for way in self.suppliers.ready(assembly.open_ways, now_s, assembly.next_bytes):
+                piece = offer(assembly, real_s, way)
+                if piece is not None:
+                    if way.whereabouts.at_hub:
+                        way.supplier.gate.take(now_s)
+                    return piece
         return None
+
+    def _next_waiting(self, now_s: float) -> Assembly | None:
+        """Return the next content that one of its sources may be asked for."""
+        ready = [q for q in self._waiting if self.suppliers.ready(q[0][1].ways, now_s, q[0][1].next_bytes)]
+        if not ready:
+            return None
+        group = min(ready, key=lambda q: q[0][0])
+        _, assembly = group.popleft()
+        self._waiting = [q for q in self._waiting if q]
+        return assembly
+
+    def _nap_s(self, now_s: float) -> float:
+        """Return how long to wait, unless woken, until there may be something to do."""
+        concerned = (*self._active, *(group[0][1] for group in self._waiting))
+        waits = [way.waits_s(now_s) for assembly in concerned for way in assembly.open_ways]
+        return min([MOST_NAP_S, *(wait_s for wait_s in waits if wait_s > 0)])
 
     @property
     def over(self) -> bool:
@@ -148,22 +166,19 @@ class Board:
                 self._to_hash.append(assembly)
                 self._hashing.notify()
 
-    def count(self, assembly: Assembly, count_bytes: int, fresh_bytes: int, *, alive: bool = True) -> None:
-        """Note bytes that came; new ones that stay, and not too few of them, prove that the source is `alive`."""
+    def count(self, piece: Piece, count_bytes: int, fresh_bytes: int) -> None:
+        """Note bytes that came; new ones that stay, and not too few of them, prove that the source is alive."""
+        assembly, real_s = piece.assembly, time.monotonic()
         with self.lock:
             self.received_bytes += count_bytes
-            if fresh_bytes and alive and assembly.keeps_pieces:
-                assembly.failures = 0
-                assembly.fed_s = time.monotonic()
+            piece.way.supplier.received(count_bytes, real_s)
+            stays = (fresh_bytes and assembly.keeps_pieces) or piece.unit is not None
+            if stays and piece.fruitful:
+                piece.way.failures = 0
+                assembly.fed_s = real_s
                 self._dead_in_a_row = 0
         if fresh_bytes:
             self.say(events.Advanced(assembly.content.paths[0], fresh_bytes))
-
-    def refetch(self, assembly: Assembly, wrong: WrongPiece) -> None:
-        """Have one piece of a content fetched again."""
-        with self.lock:
-            assembly.refetch(wrong)
-        self.say(events.Advanced(assembly.content.paths[0], wrong.start - wrong.end))
 
     def starves(self, assembly: Assembly, patience_s: float) -> bool:
         """Say whether no connection has brought a content anything worth counting for so long, and count anew."""
@@ -208,8 +223,28 @@ class Board:
         with self.lock:
             return [a.partial for a in self._active if a.partial is not None and not a.complete]
 
-    def pause(self, seconds: float) -> None:
-        """Hand out nothing for a while: a server asked us to wait, and it meant all of us."""
-        if seconds > 0:
-            with self.lock:
-                self._paused_until_s = max(self._paused_until_s, self._clock.monotonic() + seconds)
+    def answered(self, piece: Piece, asked_at_hub: bool) -> None:
+        """Note that an answer begins."""
+        with self.lock:
+            piece.assembly.answered(piece, time.monotonic())
+            if asked_at_hub:
+                piece.way.supplier.gate.answered(self._clock.monotonic())
+
+    def give_back(self, piece: Piece) -> None:
+        """Take back a piece whose worker is through with it."""
+        with self.lock:
+            came_bytes = piece.assembly.give_back(piece, time.monotonic())
+        if came_bytes:
+            self.say(events.Advanced(piece.assembly.content.paths[0], came_bytes))
+
+    def in_flight(self, supplier: Supplier) -> list[Piece]:
+        """Return the pieces that a source is asked for (the lock is held)."""
+        return [p for a in self._active for p in a.in_flight if p.way.supplier is supplier and not p.moved]
+
+
+def _grouped(assemblies: Sequence[Assembly]) -> list[deque[tuple[int, Assembly]]]:
+    """Sort contents by their sources: where one may not be asked now, the first of each group says so for all."""
+    groups: dict[tuple[str, ...], deque[tuple[int, Assembly]]] = {}
+    for number, assembly in enumerate(assemblies):
+        groups.setdefault(tuple(w.supplier.name for w in assembly.ways), deque()).append((number, assembly))
+    return list(groups.values())

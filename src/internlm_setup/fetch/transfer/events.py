@@ -98,6 +98,14 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceDropped:
+    """A source sent wrong bytes of a file; nothing more is taken from it in this run, where others have it too."""
+
+    source: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something a person should know, in one line."""
 
@@ -105,7 +113,19 @@ class Noted:
     warning: bool = False
 
 
-Event = Asking | Compared | Planned | FileStarted | Advanced | Verifying | FileFinished | FileFailed | Retrying | Noted
+Event = (
+    Asking
+    | Compared
+    | Planned
+    | FileStarted
+    | Advanced
+    | Verifying
+    | FileFinished
+    | FileFailed
+    | Retrying
+    | SourceDropped
+    | Noted
+)
 Listener = Callable[[Event], None]
 
 

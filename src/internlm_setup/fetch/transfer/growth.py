@@ -5,23 +5,24 @@ from __future__ import annotations
 LOOK_EVERY_S = 2.0
 SLOW_BYTES_PER_S = 1 << 20
 WORTH_IT = 1.2
+WORTH_KEEPING = 1.05
 
 
 class Growth:
-    """Watches the rate of all connections together and doubles their number while that pays.
+    """Watches the rate of all connections to one source and doubles their number while that pays.
 
-    A line that is merely narrow is found out by the first doubling: the rate stays, and so does the number.
+    A line that is merely narrow is found out by the first doubling: the rate stays, and the number goes back.
     """
 
     def __init__(self, jobs: int, most_jobs: int) -> None:
         self.jobs = jobs
         self._most_jobs = most_jobs
         self._mark: tuple[float, int] | None = None
-        self._before_bytes_per_s = 0.0
+        self._before, self._before_bytes_per_s = jobs, 0.0
         self._settled = False
 
     def look(self, received_bytes: int, now_s: float) -> int:
-        """Say how many more connections to open now.
+        """Say how many more connections to open now; fewer than none when the last ones brought nothing.
 
         Args:
             received_bytes: In all so far.
@@ -31,7 +32,8 @@ class Growth:
             self._mark = (now_s, received_bytes) if received_bytes else None
             return 0
         begun_s, before_bytes = self._mark
-        if self.jobs >= self._most_jobs or now_s - begun_s < LOOK_EVERY_S:
+        over = self.jobs >= self._most_jobs and self._before == self.jobs
+        if over or now_s - begun_s < LOOK_EVERY_S:
             return 0
         self._mark = (now_s, received_bytes)
         if not self._settled:  # a new connection is faster than it will be: it has not lost a packet yet
@@ -41,8 +43,12 @@ class Growth:
         if not 0 < rate < self.jobs * SLOW_BYTES_PER_S:
             return 0
         if rate < self._before_bytes_per_s * WORTH_IT:
-            self._most_jobs = self.jobs
-            return 0
-        more = min(self.jobs, self._most_jobs - self.jobs)
-        self.jobs, self._before_bytes_per_s = self.jobs + more, rate
+            useless = rate < self._before_bytes_per_s * WORTH_KEEPING
+            more = self._before - self.jobs if useless else 0
+            self._most_jobs = self._before = self.jobs + more
+        else:
+            more = min(self.jobs, self._most_jobs - self.jobs)
+            self._before, self._before_bytes_per_s = self.jobs, rate
+        self.jobs += more
+        self._settled = not more
         return more

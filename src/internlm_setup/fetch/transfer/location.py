@@ -27,6 +27,12 @@ class Whereabouts:
         self._known = False
         self._asked = False
 
+    @property
+    def at_hub(self) -> bool:
+        """Whether the hub itself is asked next, as far as is known. Takes no lock: others hold it for long."""
+        location = self._location
+        return not self._known or location is None or origin_of(location.url) == location.origin
+
     @contextmanager
     def asking(self, cancelled: threading.Event) -> Iterator[Location]:
         """Give the location to ask at, while it is asked; waits when somebody else is on the way to learn a better one.

@@ -26,7 +26,8 @@ SCHEMA = 1
 class Entry:
     """One verified file as it was when it was put in place.
 
-    `proof` names the published hash it was checked against and `proof_from` whose it was; `source` sent the bytes.
+    `proof` names the published hash it was checked against and `proof_from` whose it was; `source` sent the bytes that
+    came in this run, who sent most first where there are several, with a comma between.
     """
 
     path: str

@@ -11,6 +11,7 @@ from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.rate import RateLimit
+from internlm_setup.fetch.transfer.trace import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Options:
     """How a transfer runs.
 
     `jobs` is connections in all, `most_jobs` what they may grow to where that helps; `finished` gets each entry as soon
-    as it is in place.
+    as it is in place; `trace` each piece when it is over.
     """
 
     jobs: int
@@ -37,3 +38,4 @@ class Options:
     tell: events.Listener
     finished: Callable[[Entry], None]
     most_jobs: int = 0
+    trace: Tracer | None = None

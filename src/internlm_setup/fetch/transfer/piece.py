@@ -7,17 +7,20 @@ So whoever is free takes a share of the piece that would come last.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from internlm_setup.fetch.transfer.assembly import Assembly
+    from internlm_setup.fetch.transfer.sources import Way
+    from internlm_setup.fetch.transfer.trial import Unit
 
 PROGRESS_BYTES = 20 << 10  # what the floor speed brings in one window
 RELIEVE_AFTER_S = 0.5
 RELIEVE_AFTER_LATENCIES = 3  # a new request, perhaps on a new connection, needs a few round trips to be of use
 LEAST_RELIEVED_BYTES = 256 << 10
+LEAST_RELIEVED_ELSEWHERE_BYTES = 16 << 10  # from a slow source, which needs long even for that
 LEAST_KEPT_BYTES = 64 << 10
 
 
@@ -30,6 +33,13 @@ class Piece:
         start: Where it begins.
         end: Where it ends, exclusive; None is the end of the body. Brought nearer by others, under `lock`.
         begun_s: When it was handed out.
+        way: Where it comes from.
+        buffer: Where its bytes go if not to the disk.
+        unit: What it is to be compared with, in a trial.
+        moved: Whether all that is left of it was given to somebody else, and nobody waits for its worker.
+        replaced: Whether another worker was started in its worker's place.
+        asked_s: When its question went out, on the clock that waits are counted by.
+        came_s: When its last bytes came; None before.
         answered_s: When the server's answer began; None before.
         at: How far it has come.
         recorded: How much of that the journal knows.
@@ -41,6 +51,13 @@ class Piece:
     start: int
     end: int | None
     begun_s: float
+    way: Way
+    buffer: bytearray | None = field(default=None, repr=False)
+    unit: Unit | None = field(default=None, repr=False)
+    moved: bool = field(default=False, init=False)
+    replaced: bool = field(default=False, init=False)
+    asked_s: float = field(default=0.0, init=False)
+    came_s: float | None = field(default=None, init=False)
     at: int = field(init=False)
     recorded: int = field(init=False)
     arrived: bool = field(default=False, init=False)
@@ -69,8 +86,8 @@ class Piece:
 
     @property
     def safe(self) -> bool:
-        """Whether the journal knows all of it, so that its worker need not be waited for."""
-        return self.recorded == self.end
+        """Whether the journal knows all of it, or others bring it, so that its worker need not be waited for."""
+        return self.moved or self.recorded == self.end
 
     @property
     def left_bytes(self) -> int | None:
@@ -83,14 +100,19 @@ class Piece:
         return (self.at - self.start) / max(now_s - since_s, 0.001)
 
 
-def last_to_arrive(pieces: Iterable[Piece], now_s: float, patience_s: float = RELIEVE_AFTER_S) -> Piece | None:
+def last_to_arrive(
+    pieces: Iterable[Piece],
+    now_s: float,
+    patience_s: float = RELIEVE_AFTER_S,
+    least_bytes: Callable[[Piece], int] = lambda _: LEAST_RELIEVED_BYTES,
+) -> Piece | None:
     """Return the piece that would come last, if it is worth relieving: large enough, and slow enough to be waited for.
 
     A piece that was begun less than `patience_s` ago says nothing about its speed yet, and one that will be here by
     then is sooner here than anybody else could begin with it.
     """
     begun = {p: p.left_bytes or 0 for p in pieces if now_s - p.begun_s >= patience_s}
-    waits_s = {p: n / max(p.rate_bytes_per_s(now_s), 1.0) for p, n in begun.items() if n >= LEAST_RELIEVED_BYTES}
+    waits_s = {p: n / max(p.rate_bytes_per_s(now_s), 1.0) for p, n in begun.items() if n >= least_bytes(p)}
     last = max(waits_s, key=waits_s.__getitem__, default=None)
     return last if last is not None and waits_s[last] >= patience_s else None
 

@@ -16,6 +16,11 @@ class RateLimit:
         self._lock = threading.Lock()
         self._free_at = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a limit."""
+        return self._rate is not None
+
     def take(self, count_bytes: int, cancelled: threading.Event) -> None:
         """Wait until `count_bytes` more may have passed, or until `cancelled`."""
         if self._rate is None:
