@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,23 @@ def test_both_hubs_serve_what_is_the_same(machine: Machine) -> None:
     assert sources[WEIGHTS] == ["modelscope", "huggingface"]
     assert sources["config.json"] == ["modelscope"]
     assert [each.state for each in plan.choice.hubs] == ["used", "same"]
+
+
+def test_one_file_comes_from_both(machine: Machine, hub: HubServer, folder: Path) -> None:
+    """Without a word about it: the trace has pieces of either, and the file is right."""
+    data = bytes(range(256)) * (48 << 12)
+    (folder / "model.safetensors").write_bytes(data)
+    hub.add(Repository(MODEL_IDS, folder))
+    code, done = fetched(machine, "--include", "*.safetensors", "--trace", "trace.jsonl")
+    assert (code, (machine.cwd / MODEL / "model.safetensors").read_bytes()) == (0, data)
+    came = Counter[str]()
+    for line in (machine.cwd / "trace.jsonl").read_text().splitlines():
+        piece = json.loads(line)
+        came[piece["source"]] += piece["bytes"]
+    assert min(came["modelscope"], came["huggingface"]) > 0
+    assert came.total() >= len(data)
+    assert set(done["files"][0]["source"].split(",")) == set(came)
+    assert done["files"][0]["proof_from"] == "modelscope"
 
 
 def test_auto_takes_one_version_and_warns_once(
