@@ -119,7 +119,7 @@ class Downloader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """One file in place. `proof` is the published hash it was checked against; `source` who sent it, as `a` or `a,b`."""
+    """One file in place. `proof` is the published hash it was checked against; `source` who sent it: `a` or `a,b`."""
 
     path: str
     size_bytes: int
