@@ -18,6 +18,7 @@ from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.piece import Piece
 from internlm_setup.fetch.transfer.plan import Content, Source
 from internlm_setup.fetch.transfer.prefixes import PIECE_BYTES, load
+from internlm_setup.fetch.transfer.relief import move
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.verify import WrongPiece
 
@@ -287,6 +288,24 @@ def test_a_wrong_piece_of_one_stream(tmp_path: Path) -> None:
     piece = assembly.take(0.0)
     assert piece is not None
     assert assembly.store_block(piece, LARGE) == PIECE_BYTES
+
+
+@pytest.mark.parametrize("data", [LARGE, SMALL])
+def test_nobody_waits_for_a_worker_whose_piece_was_moved(tmp_path: Path, data: bytes) -> None:
+    """Others bring all of it, and it is complete while he still waits; what he brings later is dropped."""
+    assembly = assembly_of(tmp_path, data)
+    stuck = assembly.take(0.0)
+    assert stuck is not None
+    assert move(assembly, stuck)
+    assert assembly.ways[0].supplier.busy == 0
+    while (piece := assembly.take(0.0, assembly.ways[1])) is not None:
+        carry(assembly, piece, data)
+    assert assembly.complete
+    assembly.store_block(stuck, b"late")
+    assembly.give_back(stuck, 9.0)
+    assert (assembly.complete, assembly.in_flight, assembly.senders) == (True, [], "two")
+    finish(assembly)
+    assert (tmp_path / "model.bin").read_bytes() == data
 
 
 def test_a_source_is_asked_for_as_much_as_it_can_bring(tmp_path: Path) -> None:

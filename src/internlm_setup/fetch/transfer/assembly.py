@@ -88,7 +88,7 @@ class Assembly:
 
     @property
     def _busy(self) -> bool:
-        return any(not (p.safe and self.keeps_pieces) for p in self.in_flight)
+        return any(not (p.moved or (p.safe and self.keeps_pieces)) for p in self.in_flight)
 
     def open(self) -> None:
         """Look at what is here and queue what is missing."""

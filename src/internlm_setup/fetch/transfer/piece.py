@@ -86,8 +86,8 @@ class Piece:
 
     @property
     def safe(self) -> bool:
-        """Whether the journal knows all of it, or others bring it, so that its worker need not be waited for."""
-        return self.moved or self.recorded == self.end
+        """Whether the journal knows all of it, so that its worker need not be waited for."""
+        return self.recorded == self.end
 
     @property
     def left_bytes(self) -> int | None:

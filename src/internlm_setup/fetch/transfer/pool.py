@@ -147,6 +147,7 @@ class _Pool:
             else:
                 self.board.give_back(piece)
             if piece.replaced:
+                self.board.settle(assembly)
                 return
             self._trace(piece)
             if self.board.claim(assembly):
