@@ -182,7 +182,7 @@ def test_a_hub_that_moved_on(machine: Machine, hub: HubServer, tmp_path: Path) -
     folder = tmp_path / "moving"
     folder.mkdir()
     (folder / "a.bin").write_bytes(b"old" * 1000)
-    (folder / "b.bin").write_bytes(b"old" * 1000)
+    (folder / "b.bin").write_bytes(b"two" * 1000)  # else it would be where a.bin still is
     hub.add(Repository({"modelscope": "lab/moving"}, folder))
     fetched = machine.fetch("lab/moving", "modelscope").path
     (folder / "a.bin").write_bytes(b"new" * 1000)
