@@ -168,6 +168,28 @@ def test_through_the_systems_ssh(me: Somebody) -> None:
     me.nothing_is_left()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_systems_ssh_ends_while_it_connects(me: Somebody, how: signal.Signals) -> None:
+    """No process and no file of it is left."""
+    temporary = me.root / "temporary"
+    temporary.mkdir()
+    me.variables = {"TMPDIR": str(temporary)}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"host: 127.0.0.1, port: {silent.getsockname()[1]}, user: me, local: ['{me.port}:127.0.0.1:1']"
+        profiles(me, f"name: lab, engine: openssh, {server}")
+        with me.start("tunnel", "lab") as child:
+            connection, _ = silent.accept()
+            assert list(temporary.iterdir())
+            child.send_signal(how)
+            child.communicate(timeout=PATIENCE_S)
+        with connection:
+            connection.settimeout(PATIENCE_S)
+            while connection.recv(4096):  # to the end of ssh
+                pass
+    assert list(temporary.iterdir()) == []
+    me.nothing_is_left()
+
+
 def test_a_pasted_command(me: Somebody) -> None:
     """It is taken as it is, the profile it makes is shown, and that profile works by its name."""
     port = str(me.server.port)

@@ -42,11 +42,11 @@ class Asking:
         self._login = Login(spec.user, spec.host, spec.port)
         self._asked: set[str] = set()
         self.password = False
-        self._program, path = folder / "askpass", folder / "ask"
+        self._program, self._socket = folder / "askpass", folder / "ask"
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(path))
+        self._listening.bind(str(self._socket))
         self._listening.listen()
-        words = {"python": sys.executable, "program": Path(__file__).with_name("askpass.py"), "socket": path}
+        words = {"python": sys.executable, "program": Path(__file__).with_name("askpass.py"), "socket": self._socket}
         self._program.write_text(_SCRIPT.format(**words), "utf-8")
         self._program.chmod(0o700)
         threading.Thread(target=self._serve, daemon=True, name="ssh-asking").start()
@@ -58,10 +58,12 @@ class Asking:
         return {**env, **ours}
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Answer nobody any more, and leave nothing behind."""
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        for path in (self._program, self._socket):
+            path.unlink(missing_ok=True)
 
     def answer(self, words: str, kind: str = "") -> str | None:
         """Return what to say to a question; None for nothing.
