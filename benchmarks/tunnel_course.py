@@ -162,7 +162,11 @@ def held(course: Course, client: Client, log: Path) -> Iterator[Held]:
     port = closed_port()
     with rounds.running(client.command(course, port), course.environment(), log) as started:
         try:
-            course.ask("wait", port)
+            try:
+                course.ask("wait", port)
+            except RuntimeError as error:
+                said = log.read_text(encoding="utf-8", errors="replace").strip()
+                raise RuntimeError(f"{error}; the client said: {said[-500:]}") from error
             yield Held(started.pid, port)
         finally:
             with suppress(ProcessLookupError):

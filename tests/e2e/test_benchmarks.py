@@ -15,6 +15,7 @@ if os.name == "nt":
     pytest.skip("the benchmarks are for Linux", allow_module_level=True)
 
 import run
+from servers import openssh
 
 pytestmark = pytest.mark.e2e
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -64,4 +65,21 @@ def test_a_short_run_finds_its_figures(question: str, tmp_path: Path) -> None:
     assert "FAILED" not in done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| internlm-setup")]
     assert {row.split("|")[1].split()[1] for row in rows} == {"huggingface", "modelscope"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.full
+@pytest.mark.loopback
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(openssh.SSHD is None or not shutil.which("ssh"), reason="needs OpenSSH")
+def test_a_short_run_holds_a_tunnel(tmp_path: Path) -> None:
+    """Beside OpenSSH's client: a row for each figure, and a number of ours in it; nothing is left behind."""
+    program = shutil.which("internlm-setup", path=str(Path(sys.executable).parent))
+    assert program is not None
+    done = start("tunnel_memory", "--short", "--ours", program, "--on", str(tmp_path), "--readers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "FAILED" not in done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if ", MB |" in line]
+    assert len(rows) == 2
+    assert all("(" in row[-1] for row in rows)
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,9 @@ _PATIENCE_S = 20.0
 _SLEEP = re.compile(r"(exec )?sleep \d+")
 _RUNS_NOTHING = b"playground: this stand-in for a dev machine runs no commands\n"
 
-logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its lines would reach stderr without any
+_LOG = logging.getLogger("playground.ssh")  # what clients do to a stand-in is nobody's trouble: its lines go nowhere
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
 
 
 def serve(client: socket.socket, machine: DevMachine, moving: threading.Event) -> None:
@@ -36,6 +38,7 @@ def serve(client: socket.socket, machine: DevMachine, moving: threading.Event) -
         moving: Nothing is read or sent while this is not set.
     """
     transport = paramiko.Transport(_Wire(client, moving))
+    transport.set_log_channel(_LOG.name)
     transport.add_server_key(paramiko.Ed25519Key.from_private_key(StringIO(machine.host_key.decode("ascii"))))
     account = _Account(machine)
     try:
