@@ -44,5 +44,5 @@ class Growth:
             self._most_jobs = self.jobs
             return 0
         more = min(self.jobs, self._most_jobs - self.jobs)
-        self.jobs, self._before_bytes_per_s = self.jobs + more, rate
+        self.jobs, self._before_bytes_per_s, self._settled = self.jobs + more, rate, False
         return more
