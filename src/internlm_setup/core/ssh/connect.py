@@ -5,7 +5,6 @@ Every wait has an end, and every failure is one of `connect_errors`, `login_erro
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,14 +14,12 @@ from typing import Any
 
 import paramiko
 
-from internlm_setup.core import reach
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.authenticate import authenticate
 from internlm_setup.core.ssh.connect_errors import (
     ConnectionLost,
     HandshakeFailed,
-    HostUnknown,
     HostUnreachable,
     JumpRefused,
     NoCommonAlgorithm,
@@ -30,6 +27,7 @@ from internlm_setup.core.ssh.connect_errors import (
     ProxyCommandFailed,
     ServerSilent,
 )
+from internlm_setup.core.ssh.dial import dial
 from internlm_setup.core.ssh.host_keys import HostKeys, Shown
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.proxy import Proxy
@@ -151,13 +149,7 @@ def _start(spec: HostSpec, manner: Manner) -> _Way:
     if spec.proxy_command is not None:
         proxy = Proxy(spec.proxy_command, manner.env)
         return _Way(proxy.sock, [proxy.sock.close, proxy.close], proxy)
-    try:
-        sock = reach.connect_any(reach.resolve(spec.host, spec.port), spec.host)
-    except reach.Unreachable as error:
-        if error.cause_id in {"dns", "dns-timeout"}:
-            raise HostUnknown(spec.host, error.cause) from error
-        raise HostUnreachable(spec.host, spec.port, error.cause_id, error.cause) from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock = dial(spec)
     return _Way(sock, [sock.close])
 
 
