@@ -5,12 +5,14 @@ from __future__ import annotations
 LOOK_EVERY_S = 2.0
 SLOW_BYTES_PER_S = 1 << 20
 WORTH_IT = 1.2
+FELL = 0.7
 
 
 class Growth:
     """Watches the rate of all connections together and doubles their number while that pays.
 
-    A line that is merely narrow is found out by the first doubling: the rate stays, and so does the number.
+    A line that is merely narrow is found out by the first doubling: the rate stays, and so does the number. A rate that
+    falls is not that of a full line: it was the haste of connections that had lost no packet yet, and counts no more.
     """
 
     def __init__(self, jobs: int, most_jobs: int) -> None:
@@ -34,14 +36,12 @@ class Growth:
         if self.jobs >= self._most_jobs or now_s - begun_s < LOOK_EVERY_S:
             return 0
         self._mark = (now_s, received_bytes)
-        if not self._settled:  # a new connection is faster than it will be: it has not lost a packet yet
+        if not self._settled:
             self._settled = True
             return 0
         rate = (received_bytes - before_bytes) / (now_s - begun_s)
-        if not 0 < rate < self.jobs * SLOW_BYTES_PER_S:
-            return 0
-        if rate < self._before_bytes_per_s * WORTH_IT:
-            self._most_jobs = self.jobs
+        before = self._before_bytes_per_s
+        if not 0 < rate < self.jobs * SLOW_BYTES_PER_S or before * FELL <= rate < before * WORTH_IT:
             return 0
         more = min(self.jobs, self._most_jobs - self.jobs)
         self.jobs, self._before_bytes_per_s, self._settled = self.jobs + more, rate, False
