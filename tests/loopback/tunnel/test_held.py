@@ -214,6 +214,20 @@ def test_a_port_there_that_leads_here(own: Sshd, tmp_path: Path, web: Endpoint) 
         assert fetch(there) == "page"
 
 
+def test_a_port_there_that_leads_to_nothing_here(own: Sshd, tmp_path: Path) -> None:
+    """It is told, with what to do, as it is when nothing listens there."""
+    there, nothing = closed_port(), Endpoint("127.0.0.1", closed_port())
+    with tunnel_to(own, tmp_path / "state", Forward("remote", Endpoint("", there), nothing)) as (_, story):
+        story.wait_for(lambda: any(isinstance(event, ev.Noted) for event in story.told))
+        with socket.create_connection(("127.0.0.1", there)) as sock:
+            assert sock.recv(1) == b""
+        story.wait_for(lambda: any(isinstance(event, ev.ConnectionRefused) for event in story.told))
+    (refused,) = (event for event in story.told if isinstance(event, ev.ConnectionRefused))
+    assert refused.destination == f"127.0.0.1:{nothing.port}"
+    assert refused.reason.en.startswith("this machine cannot connect")
+    assert refused.advice is not None
+
+
 def test_a_port_there_that_is_taken(own: Sshd, tmp_path: Path, web: Endpoint) -> None:
     """The first session says so, and that is the end."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
