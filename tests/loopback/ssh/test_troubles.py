@@ -219,9 +219,10 @@ def test_too_many_keys(tmp_path: Path) -> None:
     """A server that hangs up before all keys had their turn is told from one that refuses them."""
     keys = [make_key(tmp_path / f"key{n}") for n in range(3)]
     with sshd(tmp_path / "sshd", "MaxAuthTries 2") as server:
-        error = failure(spec_of(server, *keys))
+        error = failure(replace(spec_of(server, *keys), alias="box"))
     assert isinstance(error, TooManyKeys)
     assert error.count == 2
+    assert "for box in" in (error.next_step() or "")
 
 
 def test_unusable_keys(server: Sshd, tmp_path: Path) -> None:
@@ -271,10 +272,11 @@ def test_jump_hosts_that_lead_nowhere(server: Sshd, key: Path, tmp_path: Path) -
 
 
 def test_program_that_fails() -> None:
-    """What a ProxyCommand said last is shown, with its exit code."""
-    error = failure(replace(there(22), proxy_command="sh -c 'echo no way >&2; exit 3'"))
+    """What a ProxyCommand said last is shown, with its exit code, and `ssh -G` of its own name shows it."""
+    error = failure(replace(there(22), alias="box", proxy_command="sh -c 'echo no way >&2; exit 3'"))
     assert isinstance(error, ProxyCommandFailed)
     assert (error.status, error.words, error.exit_code) == (3, "no way", ExitCode.UNAVAILABLE)
+    assert "`ssh -G box`" in (error.next_step() or "")
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n" + b"\x00" * 64, b"SSH-1.5-old\r\n"])

@@ -189,7 +189,7 @@ def _shake_hands(transport: ClientTransport, spec: HostSpec, patience: Patience,
     cause = transport.get_exception()
     ended = proxy.ended() if proxy is not None else None
     if ended is not None:
-        raise ProxyCommandFailed(spec.host, *ended) from cause
+        raise ProxyCommandFailed(spec.alias or spec.host, *ended) from cause
     raise _trouble(transport, spec, patience, cause) from cause
 
 

@@ -210,7 +210,10 @@ class HostCertificateRefused(DeniedError):
 
 @dataclass(eq=False)
 class ProxyCommandFailed(UnavailableError):
-    """The program that was to make the connection ended before there was one. `words` is the last it said."""
+    """The program that was to make the connection ended before there was one.
+
+    `host` is what the configuration calls the server; `words` is the last it said.
+    """
 
     code = "tunnel.proxy-command-failed"
     text = Text(
