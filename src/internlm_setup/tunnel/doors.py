@@ -15,10 +15,10 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel import kinds
-from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused
+from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused, NothingHere
 from internlm_setup.tunnel.listeners import Listener
 from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session
-from internlm_setup.tunnel.parking import Parking
+from internlm_setup.tunnel.parking import Parking, refused
 from internlm_setup.tunnel.pump import Ends, Moved
 
 _ASK_AGAIN_S = 2.0
@@ -127,7 +127,13 @@ class Doors:
             channel.close()
         else:
             moved, done = self._begin()
-            _in_thread(partial(_kind(forward).serve, channel, forward, moved), done)
+            _in_thread(partial(self._serve_here, channel, forward, moved), done)
+
+    def _serve_here(self, channel: Channel, forward: Forward, moved: Moved) -> None:
+        try:
+            _kind(forward).serve(channel, forward, moved)
+        except NothingHere as error:
+            self._tell(refused(Endpoint(error.host, error.port), error))
 
     def _ask(self, session: Session, forward: Forward, fail: Callable[[Exception], None] | None) -> None:
         said = False

@@ -43,6 +43,7 @@ _KINDS = (
     ("server_mac_algo_list", "preferred_macs", Text(en="message authentication code", zh="消息认证码")),
     ("server_compress_algo_list", "preferred_compression", Text(en="compression", zh="压缩算法")),
 )
+_FULL = ("Exceeded MaxStartups", "Not allowed at this time")  # how sshd says that it has too many callers
 _NOT_FROM_THERE = Text(en="the jump host could not connect to it", zh="跳板机无法连接到它")
 
 
@@ -180,7 +181,7 @@ def _shake_hands(transport: ClientTransport, spec: HostSpec, patience: Patience,
     cause = transport.get_exception()
     ended = proxy.ended() if proxy is not None else None
     if ended is not None:
-        raise ProxyCommandFailed(spec.host, *ended) from cause
+        raise ProxyCommandFailed(spec.alias or spec.host, *ended) from cause
     raise _trouble(transport, spec, patience, cause) from cause
 
 
@@ -189,9 +190,10 @@ def _trouble(transport: ClientTransport, spec: HostSpec, patience: Patience, cau
     host, port = spec.host, spec.port
     greeting = transport.packetizer.greeting
     if greeting and not any(line.startswith("SSH-") for line in greeting):
-        return NotSsh(host, port, greeting[0][:_LONGEST_WORDS])
+        words = greeting[0][:_LONGEST_WORDS]
+        return ConnectionLost(host, port, f": {words}") if words.startswith(_FULL) else NotSsh(host, port, words)
     if isinstance(cause, paramiko.IncompatiblePeer) and transport.theirs:
-        return _no_common(transport, host)
+        return _no_common(transport, host, port)
     if not greeting and isinstance(getattr(cause, "__context__", None), TimeoutError):
         return ServerSilent(host, port, patience.greeting_s)
     if transport.is_active() or transport.packetizer.handshake_timed_out():
@@ -201,9 +203,9 @@ def _trouble(transport: ClientTransport, spec: HostSpec, patience: Patience, cau
     return HandshakeFailed(host, port, str(cause)[:_LONGEST_WORDS])
 
 
-def _no_common(transport: ClientTransport, host: str) -> SetupError:
+def _no_common(transport: ClientTransport, host: str, port: int) -> SetupError:
     for theirs, ours, kind in _KINDS:
         offered, known = transport.theirs.get(theirs, []), getattr(transport, ours)
         if not set(offered) & set(known):
-            return NoCommonAlgorithm(host, kind, ", ".join(offered), ", ".join(known))
+            return NoCommonAlgorithm(host, port, kind, ", ".join(offered), ", ".join(known))
     raise AssertionError("the lists do have something in common")

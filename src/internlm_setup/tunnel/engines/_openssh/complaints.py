@@ -127,7 +127,7 @@ _WAYS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], HostSpec], SetupErr
     (re.compile(r"open failed: (.*)\n(?:.*\n)*?stdio forwarding failed"), _no_jump),
     (
         re.compile(r"no matching (.+) found\. Their offer: (.*)"),
-        lambda found, spec: NoCommonAlgorithm(spec.host, _text(found[1]), found[2], "`ssh -Q`"),
+        lambda found, spec: NoCommonAlgorithm(spec.host, spec.port, _text(found[1]), found[2], "`ssh -Q`"),
     ),
     (
         re.compile(r"(?:banner line|version string|identification string).*?: ?(.*)"),
