@@ -30,8 +30,9 @@ from internlm_setup.core.ssh.connect_errors import (
 from internlm_setup.core.ssh.dial import dial
 from internlm_setup.core.ssh.host_keys import HostKeys, Shown
 from internlm_setup.core.ssh.model import HostSpec
+from internlm_setup.core.ssh.packets import Packets
 from internlm_setup.core.ssh.proxy import Proxy
-from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
+from internlm_setup.core.ssh.transport import ClientTransport, end_all
 from internlm_setup.core.text import Text
 
 _LONGEST_WORDS = 200
