@@ -87,7 +87,7 @@ def test_eight_streams_at_once(session: Session) -> None:
 
 
 def test_the_server_ends_first_and_still_hears_us(server: Sshd, own_engine: Engine) -> None:
-    """After the server's end of the stream ours goes on; ssh ends a stream of its control socket then, as that of -W."""
+    """After the end of the server's stream ours goes on; ssh's control socket ends both at once, as `-W` does."""
     heard: list[bytes] = []
     done = threading.Event()
 
