@@ -82,6 +82,7 @@ class TunnelView:
         now_s = self._clock()
         fresh = now_s - self._said.get(event.reason.en, float("-inf")) >= _SAY_AGAIN_S
         if fresh:
+            self._said = {words: said_s for words, said_s in self._said.items() if now_s - said_s < _SAY_AGAIN_S}
             self._said[event.reason.en] = now_s
         return fresh
 

@@ -45,6 +45,7 @@ class Doors:
         self._lock = threading.Lock()
         self._listeners: dict[Forward, tuple[Listener, threading.Thread]] = {}
         self._remote: list[Forward] = []
+        self._chosen: dict[Endpoint, Forward] = {}  # where the server chose the port
         self._moving: dict[int, Moved] = {}
         self._done = Moved()
         self._opened = 0
@@ -121,8 +122,10 @@ class Doors:
 
     def take(self, bind: Endpoint, channel: Channel) -> None:
         """Serve a stream that somebody opened at the server."""
-        meant = (f for f in self._remote if f.bind.host == bind.host and f.bind.port in {0, bind.port})
-        forward = next(meant, None)
+        forward = next((f for f in self._remote if f.bind == bind), self._chosen.get(bind))
+        if forward is None:  # its server may be faster than `_ask`
+            free = [f for f in self._remote if f.bind == Endpoint(bind.host, 0)]
+            forward = free[0] if len(free) == 1 else None
         if forward is None:
             channel.close()
         else:
@@ -151,6 +154,8 @@ class Doors:
             except OSError:
                 return
             else:
+                if not forward.bind.port:
+                    self._chosen[Endpoint(forward.bind.host, port)] = forward
                 self._tell(ev.Noted(_THERE.fill(port=port)))
                 return
 

@@ -258,6 +258,21 @@ class BadJump(ConfigError):
 
 
 @dataclass(eq=False)
+class BadHost(ConfigError):
+    """A server or an account there has a name that a shell would read as something else: commands may be made of it."""
+
+    code = "tunnel.bad-host"
+    text = Text(en="`{words}` cannot be the name of a server or an account", zh="`{words}` 不能作为服务器名或账户名")
+    hint = Text(
+        en="names hold no blanks, quotes, brackets and `$;&|`, and begin with no dash;"
+        " give another one a plain name in `~/.ssh/config`, with `HostName` and `User`",
+        zh="名称不能含空格、引号、括号和 `$;&|`，也不能以连字符开头；其他名称请在 `~/.ssh/config` 中用"
+        " `HostName` 和 `User` 起一个普通的别名",
+    )
+    words: str
+
+
+@dataclass(eq=False)
 class JumpsInCircles(ConfigError):
     """The configuration sends a jump host through itself."""
 
