@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -168,6 +169,28 @@ def test_through_the_systems_ssh(me: Somebody) -> None:
     me.nothing_is_left()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_systems_ssh_ends_while_it_connects(me: Somebody, how: signal.Signals) -> None:
+    """No process and no file of it is left."""
+    temporary = me.root / "temporary"
+    temporary.mkdir()
+    me.variables = {"TMPDIR": str(temporary)}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"host: 127.0.0.1, port: {silent.getsockname()[1]}, user: me, local: ['{me.port}:127.0.0.1:1']"
+        profiles(me, f"name: lab, engine: openssh, {server}")
+        with me.start("tunnel", "lab") as child:
+            connection, _ = silent.accept()
+            assert list(temporary.iterdir())
+            child.send_signal(how)
+            child.communicate(timeout=PATIENCE_S)
+        with connection:
+            connection.settimeout(PATIENCE_S)
+            while connection.recv(4096):  # to the end of ssh
+                pass
+    assert list(temporary.iterdir()) == []
+    me.nothing_is_left()
+
+
 def test_a_pasted_command(me: Somebody) -> None:
     """It is taken as it is, the profile it makes is shown, and that profile works by its name."""
     port = str(me.server.port)
@@ -248,6 +271,32 @@ def test_waiting_for_the_background_is_given_up(me: Somebody) -> None:
     assert child.returncode == 130
     assert not Path(f"/proc/{record.stem}").exists()
     me.nothing_is_left()
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs /proc")
+def test_a_busy_port(me: Somebody) -> None:
+    """Who holds it is named, and the advice is this forward on another port."""
+    with socket.create_server(("127.0.0.1", me.port)):
+        done = me.run("tunnel", *me.line)
+    beside = me.port + 10_000 if me.port <= 55_535 else me.port - 10_000
+    assert done.code == 73
+    assert f"pid {os.getpid()}" in done.err
+    assert f"`-L {beside}:127.0.0.1:{me.there}`" in done.err
+
+
+def test_warnings_are_in_the_stream(me: Somebody) -> None:
+    """What is said before the connection is there for programs, and on stderr, as without it."""
+    (me.home / ".ssh" / "config").write_text("Match weather rain\n Port 1\n")
+    with me.start("tunnel", *me.line, "-g", "--json=stream") as child:
+        until(child, "connected")
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=PATIENCE_S)
+    events = [json.loads(line) for line in out.splitlines()]
+    warned = [event["text"] for event in events if event.get("warning")]
+    assert events[0]["event"] == "begun"
+    assert len(warned) == 2
+    assert "`Match weather`" in warned[0]
+    assert warned[1].startswith("`-g`")
 
 
 def test_on_a_terminal(me: Somebody) -> None:

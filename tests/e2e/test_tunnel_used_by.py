@@ -33,6 +33,7 @@ CHANGING = (
     (re.compile(r"ssh-ed25519 AAAA\S+ you@\S+"), KEY),
     (re.compile(r"SHA256:\S{43}"), "SHA256:rwNq0FhZkX2mJYqOe5dXbHnQ3bV1kqv3rJX8x3kqZpA"),
     (re.compile(r"\(\S+, pid \d+\)"), "(python3, pid 4321)"),
+    (re.compile(r"（[^，]+，进程 \d+）"), "（python3，进程 4321）"),
     (re.compile(r"(process |进程 )\d+"), r"\g<1>4321"),
 )
 BOTH = pytest.mark.parametrize("language", ["en", "zh"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import paramiko
+from paramiko.packet import Packetizer
 
 from internlm_setup.core.ssh.ask import NobodyToAsk
 from internlm_setup.core.ssh.model import HostSpec
@@ -22,11 +24,15 @@ class RudeServer(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ha
     Attributes:
         transport: To say things with.
         answers: Streams are opened when it is set.
+        rewrites: What becomes of messages that it sends, by their kind.
+        deaf: Whether it reads nothing any more.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.answers = threading.Event()
-        self.transport = paramiko.Transport(sock)
+        self.rewrites: dict[int, Callable[[bytes], bytes]] = {}
+        self.deaf = False
+        self.transport = _Transport(self, sock)
         self.transport.add_server_key(_KEY)
         self.transport.start_server(server=self, event=threading.Event())
 
@@ -67,10 +73,32 @@ class RudeServer(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ha
         return heard
 
 
+class _Transport(paramiko.Transport):  # type: ignore[misc]
+    def __init__(self, server: RudeServer, sock: socket.socket) -> None:
+        super().__init__(sock, packetizer_class=_Packets)
+        self._server = self.packetizer.server = server
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        said = data.asbytes()
+        rewritten = paramiko.Message()
+        rewritten.add_bytes(self._server.rewrites.get(said[0], bytes)(said))
+        super()._send_message(rewritten)
+
+
+class _Packets(Packetizer):  # type: ignore[misc]
+    server: RudeServer
+
+    def read_message(self) -> Any:
+        while self.server.deaf and not self.closed:
+            time.sleep(0.05)
+        return super().read_message()
+
+
 @contextmanager
 def rude_session(folder: Path, engine: Engine) -> Iterator[tuple[Session, RudeServer]]:
     """Connect to such a server; yields both sides."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         port = listening.getsockname()[1]
         servers: list[RudeServer] = []
 

@@ -68,6 +68,11 @@ _USAGE = (
         "too many words: {0}",
         "多余的参数：{0}",
     ),
+    (
+        r"Invalid value for '([^']+)'(?: / '[^']+')*: '(.*)' is not a valid int(?:eger)?\.?",
+        "`{0}` takes a whole number, not `{1}`",
+        "`{0}` 应为整数，而不是 `{1}`",
+    ),
     (r"Invalid value for '(.+?)': (.+?)\.?", "`{0}`: {1}", "`{0}` 的值无效：{1}"),
 )
 

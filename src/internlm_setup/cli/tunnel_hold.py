@@ -49,13 +49,15 @@ def hold_it(ctx: Any, request: Request, how: How) -> None:
 
 def _introduce(session: Session, plan: Plan, world: World) -> None:
     """Say what will be held, and what of a pasted line is not followed."""
-    from internlm_setup.cli.tunnel_talk import lines_of
+    from internlm_setup.cli.tunnel_view import TunnelView
     from internlm_setup.tunnel import profiles, service
 
-    for line in (*lines_of(plan.begun), *plan.notes):
-        session.output.talk(line)
+    view = TunnelView(session.output, time.monotonic)
+    view.hear(plan.begun)
+    for line in plan.notes:
+        view.hear(ev.Noted(line))
     for line in (*plan.warnings, *service.open_to_all(plan.spec)):
-        session.output.warn(line)
+        view.hear(ev.Noted(line, warning=True))
     if plan.made is not None:
         file = world.paths.config / profiles.FILE
         lines = profiles.as_yaml(plan.made).rstrip()
@@ -68,10 +70,7 @@ def _hold_here(session: Session, plan: Plan, world: World) -> None:
     from internlm_setup.tunnel import service
 
     view = TunnelView(session.output, time.monotonic)
-    if session.output.form == "stream":
-        view.hear(plan.begun)
-    else:
-        _introduce(session, plan, world)
+    _introduce(session, plan, world)
 
     def hear(event: ev.Event) -> None:
         view.hear(event)

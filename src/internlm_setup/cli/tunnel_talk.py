@@ -11,7 +11,7 @@ SAME = Text(en="the same with ssh: `{command}`", zh="等价的 ssh 命令：`{co
 _STATES: dict[State, Text] = {
     "connecting": Text(en="connecting", zh="正在连接"),
     "up": Text(en="connected", zh="已连接"),
-    "degraded": Text(en="the server does not answer; connecting anew beside it", zh="服务器没有应答；正在另建连接"),
+    "degraded": Text(en="no answer yet; connecting anew beside it", zh="尚无应答；正在另建连接"),
     "reconnecting": Text(
         en="the connection is lost; connecting again, and new connections wait meanwhile",
         zh="连接已断开；正在重连，新的连接会等待",
@@ -23,6 +23,7 @@ _RETRY = Text(en="{reason}; trying again", zh="{reason}；将重试")
 _RETRY_IN = Text(en="{reason}; trying again in {wait_s:.0f} s", zh="{reason}；{wait_s:.0f} 秒后重试")
 _ANSWERS = Text(en="the service answers: {url}", zh="服务已可访问：{url}")
 _REFUSED = Text(en="a connection came to nothing: {reason}", zh="一个连接未能建立：{reason}")
+_REFUSED_SO = Text(en="{said}; {advice}", zh="{said}；{advice}")
 _FOLLOWED = Text(
     en="something listens on {port} there now: http://127.0.0.1:{local_port} leads to it",
     zh="服务器上 {port} 开始有程序监听：可通过 http://127.0.0.1:{local_port} 访问",
@@ -61,8 +62,9 @@ def _line_of(event: ev.Retrying | ev.ServiceAnswers | ev.ConnectionRefused | ev.
             return (_RETRY_IN if wait_s >= 1 else _RETRY).fill(reason=reason, wait_s=wait_s)
         case ev.ServiceAnswers(url):
             return _ANSWERS.fill(url=url)
-        case ev.ConnectionRefused(reason=reason):
-            return _REFUSED.fill(reason=reason)
+        case ev.ConnectionRefused(reason=reason, advice=advice):
+            said = _REFUSED.fill(reason=reason)
+            return said if advice is None else _REFUSED_SO.fill(said=said, advice=advice)
         case ev.PortFollowed(port, local_port):
             return _FOLLOWED.fill(port=port, local_port=local_port)
         case ev.PortLeft(port, local_port):

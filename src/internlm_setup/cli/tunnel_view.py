@@ -14,6 +14,7 @@ from internlm_setup.cli.tunnel_talk import lines_of
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.model import State
+from internlm_setup.tunnel.status import service_words
 
 if TYPE_CHECKING:
     from internlm_setup.tunnel.status import Status
@@ -33,6 +34,7 @@ class TunnelView:
         self._lock = threading.Lock()
         self._state: State | None = None
         self._said: dict[str, float] = {}
+        self._services: Text | None = None
         self._live: Any = None
         self.status: Callable[[], Status] | None = None
 
@@ -68,12 +70,19 @@ class TunnelView:
             self._draw()
 
     def is_news(self, event: ev.Event) -> bool:
-        """Tell whether something was not said a moment ago: many connections fail alike."""
+        """Tell whether something was not said a moment ago: many connections fail alike.
+
+        Of services only what is said counts: others may come and go beside one that is there.
+        """
+        if isinstance(event, ev.ServiceSeen):
+            before, self._services = self._services, service_words(event.listening, event.missing, event.others)
+            return self._services != before
         if not isinstance(event, ev.Retrying | ev.ConnectionRefused):
             return True
         now_s = self._clock()
         fresh = now_s - self._said.get(event.reason.en, float("-inf")) >= _SAY_AGAIN_S
         if fresh:
+            self._said = {words: said_s for words, said_s in self._said.items() if now_s - said_s < _SAY_AGAIN_S}
             self._said[event.reason.en] = now_s
         return fresh
 

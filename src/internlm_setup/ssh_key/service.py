@@ -97,9 +97,9 @@ def comment_of(env: Mapping[str, str], home: Path) -> str:
 
 
 def survey(folder: Path) -> list[Found]:
-    """Look at every private key of a folder, in alphabetical order; empty without a folder."""
+    """Look at every private key of a folder, and at what `ssh` takes for one by its name; empty without a folder."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [_found(path) for path in files if is_private_key(path)]
+    return [_found(path) for path in files if is_private_key(path) or (path.name in DEFAULT_NAMES and path.is_file())]
 
 
 def repair(folder: Path, found: list[Found]) -> list[TooOpen]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from internlm_setup.tunnel.model import Traffic
 
 SOON_S, SELDOM_S = 0.25, 1.0
+_YOUNG_S = 60.0  # a session is mostly used as soon as it is there, so a young one is looked at more often
 SLOW_BYTES_PER_S = 8e6
 _BUSY_BYTES_PER_S = 64e3
 _STEADY = 1.3  # a rate that grows faster than this is still finding its way up
@@ -48,7 +49,8 @@ class Compression:
     def __init__(self, now_s: float, traffic: Traffic) -> None:
         """Start with what went through so far, uncompressed."""
         self.on = False
-        self.pause_s = SELDOM_S
+        self.pause_s = SOON_S
+        self._seldom_from_s = now_s + _YOUNG_S
         self._at_s, self._traffic = now_s, traffic
         self._rate = 0.0
         self._fast_until_s = 0.0
@@ -69,7 +71,7 @@ class Compression:
         moved = (traffic.received_bytes - before.received_bytes, traffic.sent_bytes - before.sent_bytes)
         rate, grew_from = max(moved) / lasted_s, self._rate
         self._rate = rate
-        self.pause_s = SOON_S if rate >= _BUSY_BYTES_PER_S else SELDOM_S
+        self.pause_s = SOON_S if rate >= _BUSY_BYTES_PER_S or now_s < self._seldom_from_s else SELDOM_S
         if rate < _BUSY_BYTES_PER_S:
             return self.on
         if self.on:

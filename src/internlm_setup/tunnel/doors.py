@@ -15,10 +15,10 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel import kinds
-from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused
+from internlm_setup.tunnel.errors import CannotListenThere, ChannelRefused, NothingHere
 from internlm_setup.tunnel.listeners import Listener
 from internlm_setup.tunnel.model import Channel, Endpoint, Forward, Session
-from internlm_setup.tunnel.parking import Parking
+from internlm_setup.tunnel.parking import Parking, refused
 from internlm_setup.tunnel.pump import Ends, Moved
 
 _ASK_AGAIN_S = 2.0
@@ -45,6 +45,7 @@ class Doors:
         self._lock = threading.Lock()
         self._listeners: dict[Forward, tuple[Listener, threading.Thread]] = {}
         self._remote: list[Forward] = []
+        self._chosen: dict[Endpoint, Forward] = {}  # where the server chose the port
         self._moving: dict[int, Moved] = {}
         self._done = Moved()
         self._opened = 0
@@ -121,13 +122,21 @@ class Doors:
 
     def take(self, bind: Endpoint, channel: Channel) -> None:
         """Serve a stream that somebody opened at the server."""
-        meant = (f for f in self._remote if f.bind.host == bind.host and f.bind.port in {0, bind.port})
-        forward = next(meant, None)
+        forward = next((f for f in self._remote if f.bind == bind), self._chosen.get(bind))
+        if forward is None:  # its server may be faster than `_ask`
+            free = [f for f in self._remote if f.bind == Endpoint(bind.host, 0)]
+            forward = free[0] if len(free) == 1 else None
         if forward is None:
             channel.close()
         else:
             moved, done = self._begin()
-            _in_thread(partial(_kind(forward).serve, channel, forward, moved), done)
+            _in_thread(partial(self._serve_here, channel, forward, moved), done)
+
+    def _serve_here(self, channel: Channel, forward: Forward, moved: Moved) -> None:
+        try:
+            _kind(forward).serve(channel, forward, moved)
+        except NothingHere as error:
+            self._tell(refused(Endpoint(error.host, error.port), error))
 
     def _ask(self, session: Session, forward: Forward, fail: Callable[[Exception], None] | None) -> None:
         said = False
@@ -145,6 +154,8 @@ class Doors:
             except OSError:
                 return
             else:
+                if not forward.bind.port:
+                    self._chosen[Endpoint(forward.bind.host, port)] = forward
                 self._tell(ev.Noted(_THERE.fill(port=port)))
                 return
 

@@ -83,11 +83,15 @@ class UnknownProfile(NotFoundError):
 
 @dataclass(eq=False)
 class PortBusy(WriteError):
-    """Another program listens where we should. `holder` is who, in brackets, or nothing where that cannot be seen."""
+    """Another program listens where we should.
+
+    `holder` is who, in brackets, or nothing where that cannot be seen; `other` is the same forward on another port.
+    """
 
     host: str
     port: int
-    holder: str
+    holder: Text
+    other: str = "-L 16006:127.0.0.1:6006"
 
     code = "tunnel.port-busy"
     text = Text(
@@ -95,8 +99,8 @@ class PortBusy(WriteError):
         zh="{host} 的端口 {port} 已被其他程序占用{holder}",
     )
     hint = Text(
-        en="`internlm-setup tunnel status` shows our own tunnels; to use another port here: `-L 16006:127.0.0.1:6006`",
-        zh="用 `internlm-setup tunnel status` 查看本工具的隧道；如需换用本机其他端口：`-L 16006:127.0.0.1:6006`",
+        en="`internlm-setup tunnel status` shows our own tunnels; to use another port here: `{other}`",
+        zh="用 `internlm-setup tunnel status` 查看本工具的隧道；如需换用本机其他端口：`{other}`",
     )
 
 
@@ -158,6 +162,25 @@ class NothingListens(ChannelRefused, UnavailableError):
     hint = Text(
         en="start the service there first; the tunnel itself is up, and takes the next connection",
         zh="请先在那边启动服务；隧道本身正常，会接受下一个连接",
+    )
+
+
+@dataclass(eq=False)
+class NothingHere(UnavailableError):
+    """A connection came from the server, and nothing takes it on this side."""
+
+    host: str
+    port: int
+    cause: Text
+
+    code = "tunnel.nothing-here"
+    text = Text(
+        en="this machine cannot connect to {host} port {port}: {cause}",
+        zh="本机无法连接 {host} 端口 {port}：{cause}",
+    )
+    hint = Text(
+        en="start the service here first; the tunnel itself is up, and takes the next connection",
+        zh="请先在本机启动服务；隧道本身正常，会接受下一个连接",
     )
 
 

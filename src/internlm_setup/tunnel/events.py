@@ -64,10 +64,17 @@ class ServiceAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRefused:
-    """The server could not pass a connection on."""
+    """A connection could not be passed on, by the server or, where it came from there, here.
+
+    Attributes:
+        destination: Where it was to go.
+        reason: Why not.
+        advice: What to do, where that is known.
+    """
 
     destination: str
     reason: Text
+    advice: Text | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,9 @@ class HeldAlready(WriteError):
     )
     hint = Text(
         en="`internlm-setup tunnel status` shows it, `internlm-setup tunnel stop` ends it; "
-        "for one beside it, add `{other}` to the same command",
+        "for one beside it, on another port: `{other}`",
         zh="用 `internlm-setup tunnel status` 查看，用 `internlm-setup tunnel stop` 结束；"
-        "要同时再开一条，请在同一条命令中加上 `{other}`",
+        "要用其他端口同时再开一条：`{other}`",
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from internlm_setup.core.text import Text
 from internlm_setup.tunnel.errors import CannotListen, PortBusy
 from internlm_setup.tunnel.model import Endpoint
 
@@ -22,6 +23,7 @@ _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPOR
 _MOST_TRIES = 16
 _BREATH_S = 0.05
 _LISTENING = "0A"  # as /proc has it
+_HOLDER = Text(en=" ({name}, pid {pid})", zh="（{name}，进程 {pid}）")
 
 
 class Listener:
@@ -146,12 +148,13 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _trouble(host: str, port: int, cause: OSError) -> PortBusy | CannotListen:
     if cause.errno == errno.EADDRINUSE:
-        name = _holder(port)
-        return PortBusy(host, port, f" ({name})" if name else "")
+        holder = _holder(port)
+        words = Text(en="", zh="") if holder is None else _HOLDER.fill(name=holder[0], pid=holder[1])
+        return PortBusy(host, port, words)
     return CannotListen(host, port, cause.strerror or str(cause))
 
 
-def _holder(port: int, proc: Path = Path("/proc")) -> str | None:
+def _holder(port: int, proc: Path = Path("/proc")) -> tuple[str, str] | None:
     """Return the name and number of the program that listens on a port, where the system shows it to us."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, proc)}
     if not sockets:
@@ -162,7 +165,7 @@ def _holder(port: int, proc: Path = Path("/proc")) -> str | None:
                 with suppress(OSError):
                     if str(descriptor.readlink()) in sockets:
                         words = (process / "cmdline").read_bytes().split(b"\0")[0].decode("utf-8", "replace")
-                        return f"{Path(words).name}, pid {process.name}"
+                        return Path(words).name, process.name
     return None
 
 

@@ -87,7 +87,7 @@ class Parking:
                 return link.session.open_channel(destination, origin, min(patience_s, max(0.1, deadline_s - began_s)))
             except (ChannelRefused, OSError) as error:
                 if not isinstance(error, (DestinationSilent, OSError)) or time.monotonic() >= deadline_s:
-                    self._tell(ev.ConnectionRefused(f"{destination.host}:{destination.port}", words_of(error)))
+                    self._tell(refused(destination, error))
                     raise
             self._link(deadline_s, doubted=link, since_s=began_s)
             patience_s *= 2
@@ -114,6 +114,13 @@ class Parking:
                     raise TimeoutError("no connection to the server in time")
                 self._ready.wait(min(deadline_s - now_s, _LOOK_S if link is not None else _SELDOM_S))
         raise ConnectionAbortedError("the tunnel has ended")
+
+
+def refused(destination: Endpoint, error: Exception) -> ev.ConnectionRefused:
+    """Return what is told of a connection that came to nothing."""
+    steps = (error.next_step("en"), error.next_step("zh")) if isinstance(error, SetupError) else (None, None)
+    advice = Text(en=steps[0], zh=steps[1]) if steps[0] and steps[1] else None
+    return ev.ConnectionRefused(f"{destination.host}:{destination.port}", words_of(error), advice)
 
 
 def words_of(error: Exception) -> Text:

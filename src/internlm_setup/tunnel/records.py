@@ -90,8 +90,7 @@ class Control:
         with suppress(OSError):
             while True:
                 caller, _ = self._sock.accept()
-                with caller, suppress(OSError, ValueError):
-                    caller.settimeout(_PATIENCE_S)
+                with caller, suppress(OSError, ValueError, RecursionError):
                     self._answer(caller, json.loads(_line(caller)))
 
     def _answer(self, caller: socket.socket, asked: Any) -> None:
@@ -116,7 +115,6 @@ class Record:
         """Ask it for its status, or to `stop`; None where nobody answers."""
         try:
             with self._connected() as sock:
-                sock.settimeout(_PATIENCE_S)
                 sock.sendall(json.dumps({"token": self.token, "do": do}).encode() + b"\n")
                 return Status.of(json.loads(_line(sock)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -226,8 +224,9 @@ def _read(path: Path) -> Record | None:
 
 
 def _line(sock: socket.socket) -> bytes:
-    said = b""
+    said, late_s = b"", time.monotonic() + _PATIENCE_S
     while not said.endswith(b"\n") and len(said) < _MOST_BYTES:
+        sock.settimeout(max(0.001, late_s - time.monotonic()))
         more = sock.recv(4096)
         if not more:
             break

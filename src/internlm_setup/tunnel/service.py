@@ -200,8 +200,10 @@ def hold(tunnel: Tunnel, plan: Plan, world: World, *, attended: bool) -> None:
         if attended or _has_something(host, world.env):
             raise
         raise NoKeyYet(host.user, host.host, str(world.home / ".ssh")) from unknown
-    except PortBusy:
+    except PortBusy as busy:
         refuse_second(plan, world)
+        if forward := _listens_here(plan).get(busy.port):
+            busy.other = _beside(forward)
         raise
 
 
@@ -211,15 +213,23 @@ def refuse_second(plan: Plan, world: World) -> None:
     Raises:
         HeldAlready: One does.
     """
-    mine = {forward.bind.port: forward for forward in plan.spec.forwards if forward.kind != "remote"}
+    mine = _listens_here(plan)
     for _, status in records.held(world.paths.state):
         for port in status.ports:
             if port in mine:
-                forward = mine[port]
-                beside = port + _BESIDE if port + _BESIDE <= _LAST_PORT else port - _BESIDE
-                other = option_of(replace(forward, bind=Endpoint(forward.bind.host, beside)))
-                address = _shown(forward.bind).rpartition(":")[0]
-                raise HeldAlready(address, port, status.pid, status.server, other)
+                address = _shown(mine[port].bind).rpartition(":")[0]
+                raise HeldAlready(address, port, status.pid, status.server, _beside(mine[port]))
+
+
+def _listens_here(plan: Plan) -> dict[int, Forward]:
+    return {forward.bind.port: forward for forward in plan.spec.forwards if forward.kind != "remote"}
+
+
+def _beside(forward: Forward) -> str:
+    """Return the same forward as an option with another port here."""
+    host, port = forward.bind.host, forward.bind.port
+    other = port + _BESIDE if port + _BESIDE <= _LAST_PORT else port - _BESIDE
+    return option_of(replace(forward, bind=Endpoint(host, other)))
 
 
 def _profile(request: Request, world: World) -> tuple[Profile, list[Text], Profile | None]:

@@ -46,6 +46,7 @@ class Services:
         self._followed: dict[int, tuple[Forward, int]] = {}
         self._asked_for = forwards
         self._over, self._soon = threading.Event(), threading.Event()
+        self._doubted: Session | None = None
         self._unknown: Session | None = None
         self._said_unknown = False
         self.seen: ev.ServiceSeen | None = None
@@ -79,11 +80,9 @@ class Services:
         places = health.look(session)
         if places is None:
             if session.alive:
-                self._unknown = session
-                if not self._said_unknown:
-                    self._said_unknown = True
-                    self._tell(ev.Noted(_UNKNOWN))
+                self._unanswered(session)
             return
+        self._doubted = None
         listening, missing = health.judge(places, self._asked_for)
         others = health.services(places, (*listening, *missing))
         seen = ev.ServiceSeen(listening, missing, others)
@@ -92,6 +91,16 @@ class Services:
             self._tell(seen)
         if self._follow:
             self._follow_ports(others)
+
+    def _unanswered(self, session: Session) -> None:
+        """Once may be a slow line, or that we slept; a server that is asked in vain twice is asked no more."""
+        if session is not self._doubted:
+            self._doubted = session
+            return
+        self._unknown = session
+        if not self._said_unknown:
+            self._said_unknown = True
+            self._tell(ev.Noted(_UNKNOWN))
 
     def _follow_ports(self, ports: tuple[int, ...]) -> None:
         for port in ports:

@@ -248,7 +248,8 @@ class Supervisor:
         threading.Thread(target=link.close, daemon=True).start()
         if link is self.link:
             self._failures = 0 if now_s - link.since_s >= _SETTLED_S else self._failures + 1
-            self._next_try_s = now_s + (backoff_s(self._failures, first_s=_FIRST_WAIT_S) if self._failures else 0.0)
+            again = self._failures - 1  # the first time at once, however short it was
+            self._next_try_s = now_s + (backoff_s(again, first_s=_FIRST_WAIT_S) if again > 0 else 0.0)
 
     # From other threads, and the end
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode, SetupError
+from internlm_setup.core.reach import CAUSES
 from internlm_setup.core.ssh.ask import NobodyToAsk, Remembering
 from internlm_setup.core.ssh.connect import Manner, Patience, connect
 from internlm_setup.core.ssh.connect_errors import (
@@ -70,6 +71,13 @@ def test_refused_and_silent_networks() -> None:
     assert error.cause_id == "time-out"
 
 
+def test_no_route() -> None:
+    """A network that ends here is no fault of the other side, and its advice says so."""
+    no_route, refused = (HostUnreachable("box", 22, cause, CAUSES[cause]) for cause in ("no-route", "refused"))
+    assert "this machine's network" in (no_route.next_step() or "")
+    assert "console" in (refused.next_step() or "")
+
+
 def test_no_greeting() -> None:
     """A server that takes the connection and keeps silent is given up."""
     with listening(answer=None) as rude:
@@ -104,6 +112,16 @@ def test_hung_up() -> None:
         assert isinstance(failure(there(rude.port)), ConnectionLost)
 
 
+def test_too_many_callers(tmp_path: Path) -> None:
+    """OpenSSH's server that is full says so before it closes, which may pass."""
+    with sshd(tmp_path / "sshd", "PerSourceMaxStartups 1") as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as first:
+            assert first.recv(4) == b"SSH-"
+            error = failure(spec_of(server))
+        assert isinstance(error, ConnectionLost)
+        assert error.words.startswith(": ")
+
+
 def test_something_else_answers() -> None:
     """What is no SSH server is quoted."""
     with listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as rude:
@@ -130,23 +148,21 @@ def test_no_common_algorithm(tmp_path: Path, line: str, theirs: str) -> None:
     assert error.theirs.split(", ")[0] == theirs
     assert error.ours
     assert error.exit_code is ExitCode.PROTOCOL
+    assert f"-p {server.port} " in (error.next_step() or "")
 
 
 @pytest.mark.parametrize("ask", [NobodyToAsk(), Person(trusts=False)])
-def test_new_host_key(server: Sshd, key: Path, ask: Person | NobodyToAsk) -> None:
+def test_new_host_key(tmp_path: Path, ask: Person | NobodyToAsk) -> None:
     """A host key that nobody vouched for ends it: nothing is sent and nothing is written down."""
-    before = len(server.log)
-    error = failure(spec := spec_of(server, key, known=False), replace(NOBODY, ask=ask))
+    with sshd(tmp_path / "sshd") as server:  # others that are served may still have their lines to write
+        spec = spec_of(server, make_key(tmp_path / "key"), known=False)
+        error = failure(spec, replace(NOBODY, ask=ask))
     assert isinstance(error, HostKeyNew)
     assert error.exit_code is ExitCode.DENIED
-    assert (
-        error.fingerprint
-        in subprocess.run(
-            ["ssh-keygen", "-lf", server.folder / "host_key.pub"], capture_output=True, check=True, text=True
-        ).stdout
-    )
+    words = ["ssh-keygen", "-lf", str(server.folder / "host_key.pub")]
+    assert error.fingerprint in subprocess.run(words, capture_output=True, check=True, text=True).stdout
     assert spec.known_hosts[0].read_text() == ""
-    assert not any("user" in line for line in server.log[before:])
+    assert not any("user" in line for line in server.log)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
@@ -200,9 +216,10 @@ def test_too_many_keys(tmp_path: Path) -> None:
     """A server that hangs up before all keys had their turn is told from one that refuses them."""
     keys = [make_key(tmp_path / f"key{n}") for n in range(3)]
     with sshd(tmp_path / "sshd", "MaxAuthTries 2") as server:
-        error = failure(spec_of(server, *keys))
+        error = failure(replace(spec_of(server, *keys), alias="box"))
     assert isinstance(error, TooManyKeys)
     assert error.count == 2
+    assert "for box in" in (error.next_step() or "")
 
 
 def test_unusable_keys(server: Sshd, tmp_path: Path) -> None:
@@ -252,10 +269,11 @@ def test_jump_hosts_that_lead_nowhere(server: Sshd, key: Path, tmp_path: Path) -
 
 
 def test_program_that_fails() -> None:
-    """What a ProxyCommand said last is shown, with its exit code."""
-    error = failure(replace(there(22), proxy_command="sh -c 'echo no way >&2; exit 3'"))
+    """What a ProxyCommand said last is shown, with its exit code, and `ssh -G` of its own name shows it."""
+    error = failure(replace(there(22), alias="box", proxy_command="sh -c 'echo no way >&2; exit 3'"))
     assert isinstance(error, ProxyCommandFailed)
     assert (error.status, error.words, error.exit_code) == (3, "no way", ExitCode.UNAVAILABLE)
+    assert "`ssh -G box`" in (error.next_step() or "")
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n" + b"\x00" * 64, b"SSH-1.5-old\r\n"])

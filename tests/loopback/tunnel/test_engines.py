@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -86,10 +86,8 @@ def test_eight_streams_at_once(session: Session) -> None:
         assert {each.result() for each in found} == {expected_digest(size)}
 
 
-def test_the_server_ends_first_and_still_hears_us(session: Session, engine: Engine) -> None:
-    """After the server's end of the stream ours goes on."""
-    if engine.id == "openssh":
-        pytest.skip("ssh ends a stream of its control socket, as that of -W, with the server's direction")
+def test_the_server_ends_first_and_still_hears_us(server: Sshd, own_engine: Engine) -> None:
+    """After the end of the server's stream ours goes on; ssh's control socket ends both at once, as `-W` does."""
     heard: list[bytes] = []
     done = threading.Event()
 
@@ -98,7 +96,11 @@ def test_the_server_ends_first_and_still_hears_us(session: Session, engine: Engi
         heard.append(digest_of(sock))
         done.set()
 
-    with service(handle) as there, held(session, local(there)) as here:
+    with (
+        closing(session_to(server, own_engine)) as session,
+        service(handle) as there,
+        held(session, local(there)) as here,
+    ):
         with socket.create_connection((here.host, here.port), 20) as sock:
             assert sock.recv(1) == b""
             source(1 << 20)(sock)

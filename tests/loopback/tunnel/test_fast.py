@@ -69,6 +69,16 @@ def test_a_stream_that_is_used_from_outside_is_moved_by_the_connection_too(sessi
     assert moved == Moved(5, 5)
 
 
+def test_a_late_answer_is_not_taken_for_the_round_trip(session: FastSession) -> None:
+    """While something passes it is asked again, and the shortest counts."""
+    plane, late_s = _plane(session), 30.0
+    with service(echo) as there, held(session, local(there)) as here:
+        session.probe(20)
+        plane.rtt_s = late_s
+        while plane.rtt_s == late_s:
+            assert ask(here, BLOCK) == BLOCK
+
+
 def refused(session: FastSession, carry: Carry) -> None:
     carry(session, closed_port(), 20)
 
@@ -174,6 +184,10 @@ def test_compression_on_and_off_while_it_runs(server: Sshd) -> None:
 
 def _transport(session: Any) -> Any:
     return session._transport
+
+
+def _plane(session: Any) -> Any:
+    return session._plane
 
 
 def _count_keys(transport: Any) -> list[str]:

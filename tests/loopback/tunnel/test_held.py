@@ -165,6 +165,18 @@ def test_a_server_that_runs_no_commands(tmp_path: Path, web: Endpoint, how: str)
             assert not any(isinstance(event, ev.ServiceSeen) for event in story.told)
 
 
+def test_a_look_that_came_to_nothing_once(tmp_path: Path, web: Endpoint) -> None:
+    """A slow line, or our own sleep: it is looked again before anything is said of the server."""
+    first = f"mkdir {tmp_path}/looked 2>/dev/null"
+    how = f'ForceCommand case "$SSH_ORIGINAL_COMMAND" in grep*) {first} || eval "$SSH_ORIGINAL_COMMAND";; esac'
+    with sshd(tmp_path / "own", how) as own:
+        own.authorize(public(make_key(own.folder / "key")))
+        with tunnel_to(own, tmp_path / "state", local_to(web)) as (tunnel, story):
+            story.wait_for(lambda: tunnel.status().listening == (web.port,))
+            assert (tmp_path / "looked").is_dir()
+            assert not any(isinstance(event, ev.Noted) for event in story.told)
+
+
 def test_auto_follows_what_listens(own: Sshd, tmp_path: Path, web: Endpoint) -> None:
     """A service that begins is to be had here, on another port where its own is taken; it goes with the service."""
     with tunnel_to(own, tmp_path / "state", local_to(web), wishes=Wishes(follow=True)) as (tunnel, story):
@@ -212,6 +224,20 @@ def test_a_port_there_that_leads_here(own: Sshd, tmp_path: Path, web: Endpoint) 
         send(signal.SIGKILL, everything_of(own))
         story.wait_for(lambda: listening(2))
         assert fetch(there) == "page"
+
+
+def test_a_port_there_that_leads_to_nothing_here(own: Sshd, tmp_path: Path) -> None:
+    """It is told, with what to do, as it is when nothing listens there."""
+    there, nothing = closed_port(), Endpoint("127.0.0.1", closed_port())
+    with tunnel_to(own, tmp_path / "state", Forward("remote", Endpoint("", there), nothing)) as (_, story):
+        story.wait_for(lambda: any(isinstance(event, ev.Noted) for event in story.told))
+        with socket.create_connection(("127.0.0.1", there)) as sock:
+            assert sock.recv(1) == b""
+        story.wait_for(lambda: any(isinstance(event, ev.ConnectionRefused) for event in story.told))
+    (refused,) = (event for event in story.told if isinstance(event, ev.ConnectionRefused))
+    assert refused.destination == f"127.0.0.1:{nothing.port}"
+    assert refused.reason.en.startswith("this machine cannot connect")
+    assert refused.advice is not None
 
 
 def test_a_port_there_that_is_taken(own: Sshd, tmp_path: Path, web: Endpoint) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from internlm_setup.core.reach import Unreachable
+from internlm_setup.tunnel.errors import NothingHere
 from internlm_setup.tunnel.kinds.remote import KIND as REMOTE
 from internlm_setup.tunnel.model import Endpoint, Forward, Session
 from internlm_setup.tunnel.pump import Moved
@@ -117,6 +117,6 @@ def test_nobody_at_home(server: Sshd, session: Session) -> None:
         assert found is not None
         bind, channel = found
         assert bind.port == port
-        with pytest.raises(Unreachable):
+        with pytest.raises(NothingHere):
             REMOTE.serve(channel, Forward("remote", bind, Endpoint("127.0.0.1", closed_port())), Moved())
         assert sock.recv(1) == b""

@@ -57,6 +57,7 @@ def test_a_busy_port_names_its_holder() -> None:
             Listener(Endpoint("", port))
         holder.communicate(b"\n")
     assert f"{Path(sys.executable).name}, pid {holder.pid}" in caught.value.message()
+    assert f"（{Path(sys.executable).name}，进程 {holder.pid}）" in caught.value.message("zh")
     assert caught.value.exit_code is ExitCode.WRITE
 
 

@@ -13,7 +13,7 @@ from servers.rude_ssh import rude_session
 
 pytestmark = pytest.mark.loopback
 HERE = Endpoint("127.0.0.1", 0)
-GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE, OPEN, OPEN_FAILURE, DATA = 80, 81, 82, 90, 92, 94
+GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE, OPEN, OPEN_SUCCESS, OPEN_FAILURE, DATA = 80, 81, 82, 90, 91, 92, 94
 
 
 def streams_settle(session: Session, count: int) -> bool:
@@ -69,3 +69,28 @@ def test_messages_that_mean_nothing(tmp_path: Path, own_engine: Engine) -> None:
         server.say(REQUEST_FAILURE)
         server.say(DATA, 12345, b"?")
         assert session.probe(20) is not None
+
+
+def test_streams_that_take_no_bytes_at_a_time(tmp_path: Path, own_engine: Engine) -> None:
+    """A packet of nothing at most would be sent for ever."""
+    with rude_session(tmp_path, own_engine) as (session, server):
+        server.answers.set()
+        server.rewrites[OPEN_SUCCESS] = lambda said: said[:-4] + bytes(4)
+        channel = session.open_channel(HERE, HERE, 10)
+        heard = server.hears(DATA)
+        channel.send_all(b"x")
+        channel.end_writing()
+        assert heard.wait(20)
+        assert session.traffic.sent_bytes < 1 << 16
+
+
+def test_questions_whose_answers_nobody_reads(tmp_path: Path, own_engine: Engine) -> None:
+    """The session ends before memory does."""
+    with rude_session(tmp_path, own_engine) as (session, server):
+        server.deaf = True
+        for _ in range(200_000):
+            if not session.alive:
+                break
+            server.say(GLOBAL_REQUEST, "x", True)
+        assert not session.alive
+        assert session.accept() is None

@@ -50,9 +50,15 @@ def test_wrapping_loses_nothing(text: str, width: int) -> None:
         ("Got unexpected extra arguments (a b)", "too many words: a b", "多余的参数：a b"),
         (
             "Invalid value for '--jobs': 'x' is not a valid integer.",
-            "`--jobs`: 'x' is not a valid integer",
-            "`--jobs` 的值无效：'x' is not a valid integer",
+            "`--jobs` takes a whole number, not `x`",
+            "`--jobs` 应为整数，而不是 `x`",
         ),
+        (
+            "Invalid value for '--port' / '-p': 'x' is not a valid int.",
+            "`--port` takes a whole number, not `x`",
+            "`--port` 应为整数，而不是 `x`",
+        ),
+        ("Invalid value for '--to': no way.", "`--to`: no way", "`--to` 的值无效：no way"),
         ("Something new {here}.", "something new {here}", "something new {here}"),
     ],
 )

@@ -56,11 +56,14 @@ def test_nothing_is_decided_early() -> None:
     assert growth.look(200, 65.0) == 8
 
 
-def test_the_first_moments_do_not_count() -> None:
+@pytest.mark.parametrize(
+    "haste", [(0.5, *[0.2] * 6), (0.8, 0.5, 0.3, 0.25, *[0.15] * 6), (0.8, 0.6, 0.4, 0.3, 0.25, *[0.15] * 9)]
+)
+def test_the_first_moments_do_not_count(haste: tuple[float, ...]) -> None:
     """Connections are fast until they lose their first packet; what more of them bring is held against what stays."""
     growth, now_s, came = Growth(8, 32), 0.0, 1
     growth.look(came, now_s)
-    for each in (0.5, 0.2, 0.2, 0.2):
+    for each in haste:
         now_s += LOOK_EVERY_S
         came += int(growth.jobs * each * MB * LOOK_EVERY_S)
         growth.look(came, now_s)

@@ -65,8 +65,10 @@ def test_a_named_key(tmp_path: Path) -> None:
 
 
 def test_survey(tmp_path: Path) -> None:
-    """Every private key, whatever it is called, in order; nothing else."""
+    """Every private key, whatever it is called, and what `ssh` takes for one by its name; nothing else."""
     put(tmp_path / "zeta")
+    (tmp_path / "id_ecdsa").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
+    (tmp_path / "id_ed25519").symlink_to(tmp_path / "nowhere")
     put(tmp_path / "id_rsa")
     (tmp_path / "broken").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAA\n-----END OPENSSH PRIVATE KEY-----\n")
     for name in ("known_hosts", "config", "authorized_keys"):
@@ -74,6 +76,7 @@ def test_survey(tmp_path: Path) -> None:
     found = service.survey(tmp_path)
     assert [(one.path.name, one.key is None, one.problem is None) for one in found] == [
         ("broken", True, False),
+        ("id_ecdsa", True, False),
         ("id_rsa", False, True),
         ("zeta", False, True),
     ]

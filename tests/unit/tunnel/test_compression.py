@@ -136,8 +136,11 @@ def test_a_program_that_was_slow_on_a_fast_line() -> None:
 
 
 def test_an_idle_line_is_looked_at_rarely() -> None:
-    """Small talk, such as signs of life, says nothing about a line."""
+    """Small talk, such as signs of life, says nothing about a line; only in the beginning it is looked at often."""
     line = Line(1000 * MB, wanted=10_000)
+    assert line.decision.pause_s == SOON_S
+    line.run(30)
+    assert line.decision.pause_s == SOON_S
     line.run(60)
     assert line.history == []
     assert line.decision.pause_s == SELDOM_S

@@ -14,6 +14,7 @@ from internlm_setup.core.ssh.ask import Asker, Login
 from internlm_setup.core.ssh.connect_errors import HostKeyChanged, HostUnknown, HostUnreachable, NotSsh
 from internlm_setup.core.ssh.login_errors import PasswordRefused
 from internlm_setup.tunnel import events as ev
+from internlm_setup.tunnel import supervisor as supervisor_
 from internlm_setup.tunnel.errors import NothingListens
 from internlm_setup.tunnel.model import Endpoint
 from servers.ssh_person import Person
@@ -63,6 +64,27 @@ def test_a_session_that_ends_is_replaced() -> None:
     assert sum(isinstance(event, ev.Retrying) for event in story.told) == 3
     assert errors == []
     assert not any(session.alive for session in engine.opened)
+
+
+def test_the_first_try_is_at_once_and_those_after_it_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the session was that ended."""
+    waits = list[int]()
+
+    def wait_s(attempt: int, **_: float) -> float:
+        waits.append(attempt)
+        return 0.0
+
+    def is_up(times: int) -> None:
+        story.wait_for(lambda: story.states.count("up") == times)
+
+    monkeypatch.setattr(supervisor_, "backoff_s", wait_s)
+    engine = FakeEngine([up])
+    with held(engine) as (_, story, _errors):
+        for times, expected in enumerate([[], [1], [1, 2]], 1):
+            is_up(times)
+            engine.opened[-1].end()
+            is_up(times + 1)
+            assert waits == expected
 
 
 @pytest.mark.parametrize("error", [CHANGED, PasswordRefused("root", "box")])

@@ -58,8 +58,31 @@ def test_the_same_trouble_is_told_once_in_a_while() -> None:
     err, times = io.StringIO(), iter([0.0, 1.0, 2.0, 40.0])
     view = TunnelView(Output(language="en", env={}, stderr=err), lambda: next(times))
     for reason in (REASON, REASON, Text(en="other", zh="其他"), REASON):
-        view.hear(ev.ConnectionRefused("127.0.0.1:6006", reason))
+        view.hear(ev.ConnectionRefused("127.0.0.1:6006", reason, None))
     assert [line.split(": ")[-1] for line in err.getvalue().splitlines()] == ["refused", "other", "refused"]
+
+
+def test_what_to_do_is_said_too() -> None:
+    """A connection that came to nothing is told with the next step."""
+    refused = ev.ConnectionRefused("127.0.0.1:6006", REASON, Text(en="start it", zh="请启动它"))
+    (line,) = lines_of(refused)
+    assert (line.en, line.zh) == (
+        "a connection came to nothing: refused; start it",
+        "一个连接未能建立：拒绝；请启动它",
+    )
+
+
+def test_the_same_services_are_told_once() -> None:
+    """Others that come and go beside one that is there are no news; beside one that is missing they are."""
+    err = io.StringIO()
+    view = TunnelView(Output(language="en", env={}, stderr=err), lambda: 0.0)
+    for seen in (((6006,), (), ()), ((6006,), (), (7860,)), ((), (6006,), (7860,)), ((), (6006,), (7861,))):
+        view.hear(ev.ServiceSeen(*seen))
+    assert err.getvalue().splitlines() == [
+        "something listens on 6006 there",
+        "nothing listens on 6006 there; 7860 does",
+        "nothing listens on 6006 there; 7861 does",
+    ]
 
 
 def test_the_stream_has_every_event() -> None:

@@ -100,7 +100,7 @@ class _Attempt:
         if self.transport.is_active():
             return ServerSilent(host, port, self.transport.auth_timeout)
         if "too many" in self.transport.farewell.lower() and self.tried and not self.asked:
-            return TooManyKeys(host, len(self.tried), ", ".join(self.tried))
+            return TooManyKeys(self.spec.alias or host, len(self.tried), ", ".join(self.tried))
         if self.asked:
             return self.refused()
         return ConnectionLost(host, port, f": {self.transport.farewell}" if self.transport.farewell else "")

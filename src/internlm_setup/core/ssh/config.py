@@ -140,7 +140,7 @@ class _Reading:
             elif line.keyword == "host":
                 active = not never and fits_any(self._host_now(), words)
             elif line.keyword == "match":
-                active = self._matches(line.rest, file, number) and not never
+                active = self._matches(line.rest, file, number, so_far=not never)
             elif line.keyword == "include":
                 self._include(words, file, number, active=active, depth=depth + 1)
             elif active:
@@ -178,8 +178,8 @@ class _Reading:
         named = self.values.get("hostname")
         return expand(named[0], {"h": self.question.host}) if named else self.question.host
 
-    def _matches(self, rest: str, file: ConfigFile, number: int) -> bool:
-        result, count = True, 0
+    def _matches(self, rest: str, file: ConfigFile, number: int, *, so_far: bool) -> bool:
+        result, count = so_far, 0
         while rest:
             criterion, rest = next_word(rest)
             if criterion.startswith("#"):
@@ -193,6 +193,8 @@ class _Reading:
                 self.wants_final = True
             if name not in {"final", "canonical"}:
                 argument, rest = next_word(rest)
+            if name == "exec" and not result:
+                continue  # nothing is run for what cannot match any more
             truth = self._criterion(name, argument)
             if truth is None:
                 self._note(UNKNOWN_MATCH, file, number, criterion=name)

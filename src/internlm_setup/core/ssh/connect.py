@@ -5,7 +5,6 @@ Every wait has an end, and every failure is one of `connect_errors`, `login_erro
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,14 +14,12 @@ from typing import Any
 
 import paramiko
 
-from internlm_setup.core import reach
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.authenticate import authenticate
 from internlm_setup.core.ssh.connect_errors import (
     ConnectionLost,
     HandshakeFailed,
-    HostUnknown,
     HostUnreachable,
     JumpRefused,
     NoCommonAlgorithm,
@@ -30,10 +27,12 @@ from internlm_setup.core.ssh.connect_errors import (
     ProxyCommandFailed,
     ServerSilent,
 )
+from internlm_setup.core.ssh.dial import dial
 from internlm_setup.core.ssh.host_keys import HostKeys, Shown
 from internlm_setup.core.ssh.model import HostSpec
+from internlm_setup.core.ssh.packets import Packets
 from internlm_setup.core.ssh.proxy import Proxy
-from internlm_setup.core.ssh.transport import ClientTransport, Packets, end_all
+from internlm_setup.core.ssh.transport import ClientTransport, end_all
 from internlm_setup.core.text import Text
 
 _LONGEST_WORDS = 200
@@ -45,6 +44,7 @@ _KINDS = (
     ("server_mac_algo_list", "preferred_macs", Text(en="message authentication code", zh="消息认证码")),
     ("server_compress_algo_list", "preferred_compression", Text(en="compression", zh="压缩算法")),
 )
+_FULL = ("Exceeded MaxStartups", "Not allowed at this time")  # how sshd says that it has too many callers
 _NOT_FROM_THERE = Text(en="the jump host could not connect to it", zh="跳板机无法连接到它")
 
 
@@ -151,13 +151,7 @@ def _start(spec: HostSpec, manner: Manner) -> _Way:
     if spec.proxy_command is not None:
         proxy = Proxy(spec.proxy_command, manner.env)
         return _Way(proxy.sock, [proxy.sock.close, proxy.close], proxy)
-    try:
-        sock = reach.connect_any(reach.resolve(spec.host, spec.port), spec.host)
-    except reach.Unreachable as error:
-        if error.cause_id in {"dns", "dns-timeout"}:
-            raise HostUnknown(spec.host, error.cause) from error
-        raise HostUnreachable(spec.host, spec.port, error.cause_id, error.cause) from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock = dial(spec)
     return _Way(sock, [sock.close])
 
 
@@ -188,7 +182,7 @@ def _shake_hands(transport: ClientTransport, spec: HostSpec, patience: Patience,
     cause = transport.get_exception()
     ended = proxy.ended() if proxy is not None else None
     if ended is not None:
-        raise ProxyCommandFailed(spec.host, *ended) from cause
+        raise ProxyCommandFailed(spec.alias or spec.host, *ended) from cause
     raise _trouble(transport, spec, patience, cause) from cause
 
 
@@ -197,9 +191,10 @@ def _trouble(transport: ClientTransport, spec: HostSpec, patience: Patience, cau
     host, port = spec.host, spec.port
     greeting = transport.packetizer.greeting
     if greeting and not any(line.startswith("SSH-") for line in greeting):
-        return NotSsh(host, port, greeting[0][:_LONGEST_WORDS])
+        words = greeting[0][:_LONGEST_WORDS]
+        return ConnectionLost(host, port, f": {words}") if words.startswith(_FULL) else NotSsh(host, port, words)
     if isinstance(cause, paramiko.IncompatiblePeer) and transport.theirs:
-        return _no_common(transport, host)
+        return _no_common(transport, host, port)
     if not greeting and isinstance(getattr(cause, "__context__", None), TimeoutError):
         return ServerSilent(host, port, patience.greeting_s)
     if transport.is_active() or transport.packetizer.handshake_timed_out():
@@ -209,9 +204,9 @@ def _trouble(transport: ClientTransport, spec: HostSpec, patience: Patience, cau
     return HandshakeFailed(host, port, str(cause)[:_LONGEST_WORDS])
 
 
-def _no_common(transport: ClientTransport, host: str) -> SetupError:
+def _no_common(transport: ClientTransport, host: str, port: int) -> SetupError:
     for theirs, ours, kind in _KINDS:
         offered, known = transport.theirs.get(theirs, []), getattr(transport, ours)
         if not set(offered) & set(known):
-            return NoCommonAlgorithm(host, kind, ", ".join(offered), ", ".join(known))
+            return NoCommonAlgorithm(host, port, kind, ", ".join(offered), ", ".join(known))
     raise AssertionError("the lists do have something in common")

@@ -15,6 +15,11 @@ _CONSOLE = Text(
     zh="开发机是否在运行？端口是否为 {port}？请在控制台核对，然后重新运行同一条命令",
 )
 
+_NETWORK = Text(
+    en="is this machine's network up, and the VPN if one leads to {host}? Then run the same command again",
+    zh="本机的网络是否连通？如需 VPN 才能访问 {host}，是否已连接？然后重新运行同一条命令",
+)
+
 
 @dataclass(eq=False)
 class HostUnknown(UnavailableError):
@@ -41,6 +46,10 @@ class HostUnreachable(UnavailableError):
     port: int
     cause_id: str
     cause: Text
+
+    def __post_init__(self) -> None:
+        if self.cause_id == "no-route":  # nothing on the other side can be at fault
+            self.hint = _NETWORK  # type: ignore[misc]  # of this one
 
 
 @dataclass(eq=False)
@@ -95,10 +104,11 @@ class NoCommonAlgorithm(ProtocolError):
         zh="与 {host} 没有共同的{kind}：对方提供 {theirs}；本工具支持 {ours}",
     )
     hint = Text(
-        en="`ssh -v {host}` may know an older one; the server's administrator can allow a newer one",
-        zh="`ssh -v {host}` 或许支持更旧的算法；也可请服务器管理员启用更新的算法",
+        en="`ssh -v -p {port} {host}` may know an older one; the server's administrator can allow a newer one",
+        zh="`ssh -v -p {port} {host}` 或许支持更旧的算法；也可请服务器管理员启用更新的算法",
     )
     host: str
+    port: int
     kind: Text
     theirs: str
     ours: str
@@ -200,7 +210,10 @@ class HostCertificateRefused(DeniedError):
 
 @dataclass(eq=False)
 class ProxyCommandFailed(UnavailableError):
-    """The program that was to make the connection ended before there was one. `words` is the last it said."""
+    """The program that was to make the connection ended before there was one.
+
+    `host` is what the configuration calls the server; `words` is the last it said.
+    """
 
     code = "tunnel.proxy-command-failed"
     text = Text(
@@ -242,6 +255,21 @@ class BadJump(ConfigError):
     text = Text(en="`{jump}` is no jump host", zh="`{jump}` 不是有效的跳板机")
     hint = Text(en="write it as `user@host:port`", zh="请写成 `user@host:port`")
     jump: str
+
+
+@dataclass(eq=False)
+class BadHost(ConfigError):
+    """A server or an account there has a name that a shell would read as something else: commands may be made of it."""
+
+    code = "tunnel.bad-host"
+    text = Text(en="`{words}` cannot be the name of a server or an account", zh="`{words}` 不能作为服务器名或账户名")
+    hint = Text(
+        en="names hold no blanks, quotes, brackets and `$;&|`, and begin with no dash;"
+        " give another one a plain name in `~/.ssh/config`, with `HostName` and `User`",
+        zh="名称不能含空格、引号、括号和 `$;&|`，也不能以连字符开头；其他名称请在 `~/.ssh/config` 中用"
+        " `HostName` 和 `User` 起一个普通的别名",
+    )
+    words: str
 
 
 @dataclass(eq=False)

@@ -53,7 +53,7 @@ class TooManyKeys(DeniedError):
 
     code = "tunnel.too-many-keys"
     text = Text(
-        en="{host} hung up after {count} keys, before the right one may have had its turn; tried were: {tried}",
+        en="{host} hung up after {count} of the keys, before the right one may have had its turn; tried: {tried}",
         zh="{host} 在尝试 {count} 个密钥后断开，正确的密钥可能还没轮到；已尝试：{tried}",
     )
     hint = Text(

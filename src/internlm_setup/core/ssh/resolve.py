@@ -16,7 +16,7 @@ from internlm_setup.core.ssh.config import (
     tokens,
     under_home,
 )
-from internlm_setup.core.ssh.connect_errors import BadJump, JumpsInCircles
+from internlm_setup.core.ssh.connect_errors import BadHost, BadJump, JumpsInCircles
 from internlm_setup.core.ssh.model import HostSpec
 
 _MOST_JUMPS = 8
@@ -24,6 +24,9 @@ _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@]+(?:@[^@]+)*)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^@:\[\]]+))(?::(?P<port>\d+))?/?"
 )
+# What OpenSSH refuses too: ProxyCommand and Match exec hand names on to a shell. Known hosts keep them in a list.
+_NO_HOST = re.compile(r"-|.*[\s\x00-\x1f\x7f'`\"$\\;&<>|(){},*?!#^]", re.DOTALL)
+_NO_USER = re.compile(r"-|.*\s-|.*\\\Z|.*[\x00-\x1f\x7f'`\";&<>|(){}]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ def resolve(typed: Typed, here: Here, files: Sequence[ConfigFile] | None = None)
 
     Raises:
         BadJump: A jump is not `user@host:port`.
+        BadHost: A name that was typed is one that a shell would not take as a name.
         JumpsInCircles: The files send a jump through itself.
         CannotRead: A file is there and cannot be read.
     """
@@ -100,6 +104,9 @@ def parse_jump(words: str) -> Typed:
 def _resolve(typed: Typed, here: Here, files: Sequence[ConfigFile], depth: int) -> tuple[HostSpec, HostConfig]:
     if depth > _MOST_JUMPS:
         raise JumpsInCircles(typed.host)
+    for words, odd in ((typed.host, _NO_HOST), (typed.user or "", _NO_USER)):
+        if odd.match(words):
+            raise BadHost(words)
     question = Question(typed.host, here.user, here.home, typed.user, typed.port, here.run_exec)
     config = read_config(files, question)
     host = expand(config.one("hostname") or "%h", {"h": typed.host})

@@ -1,8 +1,8 @@
 """paramiko's transport as we want it: fast ciphers first, the server's words kept, every wait with an end.
 
 It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_compression_info`,
-`_really_parse_kex_init`, `_parse_disconnect`, `_filter_algorithm`, and of its login `_request_auth`,
-`_parse_service_accept` and `_parse_userauth_failure`.
+`_really_parse_kex_init`, `_parse_disconnect`, `_parse_ext_info`, `_preferred_macs`, `_filter_algorithm`, and of its
+login `_request_auth`, `_parse_service_accept`, `_parse_userauth_failure` and `_parse_userauth_info_request`.
 """
 
 from __future__ import annotations
@@ -19,54 +19,20 @@ from typing import Any, Protocol
 
 import paramiko
 from paramiko.auth_handler import AuthHandler
-from paramiko.packet import Packetizer
 
 from internlm_setup.core.ssh import shrink
 from internlm_setup.core.ssh.ask import Prompt
 from internlm_setup.core.ssh.host_certificates import SUFFIX
+from internlm_setup.core.ssh.packets import Packets, credible
 
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
 _POLL_S = 0.1
 _SERVICE = "ssh-userauth"
 _KINDS = shrink.Smaller, shrink.Larger
+_MOST_WORDS = 500
 _NEW_KEYS_S = 300.0  # a line with a long queue takes its time, and paramiko would fail whoever sends meanwhile
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its lines would reach stderr without any
-
-
-class Packets(Packetizer):  # type: ignore[misc]  # paramiko has no types
-    """Packets whose keys last as long as OpenSSH's do: 64 GiB, not 512 MiB.
-
-    Attributes:
-        greeting: The lines that the server began with, before any packet.
-    """
-
-    REKEY_BYTES = 1 << 36
-    REKEY_PACKETS = 1 << 31
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self.greeting: list[str] = []
-
-    def readline(self, timeout: float) -> str:
-        """Read one line of the greeting."""
-        line = super().readline(timeout)
-        self.greeting.append(line)
-        return str(line)
-
-    def set_inbound_cipher(self, *args: Any, **kwargs: Any) -> None:
-        """Take the keys of what comes; whether it is compressed goes with them."""
-        self.set_inbound_compressor(None)
-        super().set_inbound_cipher(*args, **kwargs)
-
-    def set_outbound_cipher(self, *args: Any, **kwargs: Any) -> None:
-        """Take the keys of what we send; whether it is compressed goes with them."""
-        self.set_outbound_compressor(None)
-        super().set_outbound_cipher(*args, **kwargs)
-
-    def close(self) -> None:
-        """Let go of the connection, which may be gone already."""
-        end_all([super().close])
 
 
 class Login(AuthHandler):  # type: ignore[misc]
@@ -110,6 +76,12 @@ class Login(AuthHandler):  # type: ignore[misc]
         self.methods, self.partial = tuple(again.get_list()), bool(again.get_boolean())
         super()._parse_userauth_failure(m)
 
+    def _parse_userauth_info_request(self, m: paramiko.Message) -> None:
+        again = paramiko.Message(m.get_remainder())
+        for _ in range(3):  # title, instructions, language
+            again.get_binary()
+        super()._parse_userauth_info_request(credible(m, again.get_int()))
+
 
 class Expected(Protocol):
     """What is known of a server's keys before it shows one."""
@@ -141,6 +113,14 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         "aes192-ctr",
         "aes256-ctr",
     )
+
+    _preferred_macs = (
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha1",
+    )  # paramiko would take MD5 too
 
     def __init__(
         self, sock: Any, packetizer: type[Packets], known: Expected, endings: Sequence[Callable[[], object]]
@@ -270,10 +250,13 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
             self.theirs = {name: value for name, value in parsed.items() if isinstance(value, list)}
         return parsed
 
+    def _parse_ext_info(self, msg: paramiko.Message) -> None:
+        super()._parse_ext_info(credible(msg, paramiko.Message(msg.get_remainder()).get_int()))
+
     def _parse_disconnect(self, m: paramiko.Message) -> None:
         again = paramiko.Message(m.get_remainder())
         again.get_int()
-        self.farewell = again.get_text()
+        self.farewell = again.get_text()[:_MOST_WORDS]
         super()._parse_disconnect(m)
 
 

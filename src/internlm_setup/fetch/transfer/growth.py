@@ -6,12 +6,16 @@ LOOK_EVERY_S = 2.0
 SLOW_BYTES_PER_S = 1 << 20
 WORTH_IT = 1.2
 WORTH_KEEPING = 1.05
+FELL = 0.7
+STEADY = 0.95
 
 
 class Growth:
     """Watches the rate of all connections to one source and doubles their number while that pays.
 
-    A line that is merely narrow is found out by the first doubling: the rate stays, and the number goes back.
+    A line that is merely narrow is found out by the first doubling: the rate stays, and the number goes back. A rate
+    that falls is not that of a full line: it was the haste of connections that had lost no packet yet, and counts no
+    more.
     """
 
     def __init__(self, jobs: int, most_jobs: int) -> None:
@@ -19,6 +23,7 @@ class Growth:
         self._most_jobs = most_jobs
         self._mark: tuple[float, int] | None = None
         self._before, self._before_bytes_per_s = jobs, 0.0
+        self._last_bytes_per_s = float("inf")
         self._settled = False
 
     def look(self, received_bytes: int, now_s: float) -> int:
@@ -36,19 +41,24 @@ class Growth:
         if over or now_s - begun_s < LOOK_EVERY_S:
             return 0
         self._mark = (now_s, received_bytes)
-        if not self._settled:  # a new connection is faster than it will be: it has not lost a packet yet
+        if not self._settled:
             self._settled = True
             return 0
-        rate = (received_bytes - before_bytes) / (now_s - begun_s)
+        return self._judge((received_bytes - before_bytes) / (now_s - begun_s))
+
+    def _judge(self, rate: float) -> int:
+        before, steady = self._before_bytes_per_s, rate >= self._last_bytes_per_s * STEADY
+        self._last_bytes_per_s = rate
         if not 0 < rate < self.jobs * SLOW_BYTES_PER_S:
             return 0
-        if rate < self._before_bytes_per_s * WORTH_IT:
-            useless = rate < self._before_bytes_per_s * WORTH_KEEPING
-            more = self._before - self.jobs if useless else 0
-            self._most_jobs = self._before = self.jobs + more
-        else:
+        if not before * FELL <= rate < before * WORTH_IT:
             more = min(self.jobs, self._most_jobs - self.jobs)
             self._before, self._before_bytes_per_s = self.jobs, rate
+        elif self._before < self.jobs and rate < before * WORTH_KEEPING and steady:
+            more = self._before - self.jobs
+            self._most_jobs = self._before
+        else:
+            return 0
         self.jobs += more
-        self._settled = not more
+        self._last_bytes_per_s, self._settled = float("inf"), False
         return more

@@ -5,19 +5,11 @@ Where the connection does not suit it the session is the threaded one: over the 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from internlm_setup.core.ssh import dial
 from internlm_setup.core.ssh.ask import Asker
-from internlm_setup.core.ssh.connect import Manner, connect
-from internlm_setup.core.ssh.transport import ClientTransport
-from internlm_setup.tunnel.engines._fast.packets import FastPackets
-from internlm_setup.tunnel.engines._fast.session import FastSession, FastStream, Unsuited
-from internlm_setup.tunnel.engines._ssh.jump import StreamSocket, stream_onwards
-from internlm_setup.tunnel.engines._ssh.session import SshSession
 from internlm_setup.tunnel.model import Session, SessionSpec, State
-from internlm_setup.tunnel.pump import Ends, Moved
 
 
 class Fast:
@@ -27,26 +19,10 @@ class Fast:
 
     def open(self, spec: SessionSpec, ask: Asker, env: Mapping[str, str], tell: Callable[[State], object]) -> Session:
         """See `tunnel.model.Engine`."""
-        manner = Manner(
-            ask, env, spec.accept_new, spec.compression == "on", FastPackets, _onwards, proved=lambda _: tell("auth")
-        )
-        return _session(connect(spec.host, manner))
+        dialled = dial.begin(spec.host)
+        from internlm_setup.tunnel.engines._fast.opening import opened  # paramiko, meanwhile
 
-
-def _session(transport: ClientTransport) -> SshSession:
-    try:
-        return FastSession(transport)
-    except Unsuited:
-        return SshSession(transport)
-
-
-def _onwards(transport: ClientTransport, host: str, port: int, patience_s: float) -> Any:
-    stream = stream_onwards(_session(transport), host, port, patience_s)
-    if not isinstance(stream, FastStream):
-        return StreamSocket(stream)
-    ours, theirs = socket.socketpair()
-    stream.join(Ends(theirs, Moved(), bool))
-    return ours
+        return opened(spec, ask, env, tell, dialled())
 
 
 ENGINE = Fast()

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel.engines._openssh.asking import Asking
 from internlm_setup.tunnel.engines._openssh.complaints import PATIENCE_S, Complaints, NoCommands, trouble
-from internlm_setup.tunnel.engines._openssh.session import CONTROL, SharedSession
+from internlm_setup.tunnel.engines._openssh.session import CONTROL, Shared, SharedSession
 from internlm_setup.tunnel.errors import NO_CONTROL, NOT_THERE, NoOpenSsh
 from internlm_setup.tunnel.model import Session, SessionSpec, State
 
@@ -96,9 +95,15 @@ class _Start:
                     stderr=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is ours, and so is the terminal
                 )
-            atexit.register(process.kill)  # a thread that still waits here may never come to an end
-            for step in (partial(atexit.unregister, process.kill), process.wait, process.kill):
-                stack.callback(step)
+
+            def over() -> None:
+                atexit.unregister(over)
+                process.kill()
+                process.wait()
+                shutil.rmtree(folder, ignore_errors=True)
+
+            atexit.register(over)  # a thread that still waits here may never come to an end
+            stack.callback(over)
             complaints = Complaints(process, self.proved)
             while not (folder / CONTROL).exists():
                 if process.poll() is not None:
@@ -106,7 +111,8 @@ class _Start:
                 time.sleep(_LOOK_EVERY_S)
             asking.close()
             stack.pop_all()
-            return SharedSession(process, folder, complaints.refusals, (reader, writer), echoes=echo)
+            shared = Shared(process, folder, complaints.refusals, over)
+            return SharedSession(shared, (reader, writer), echoes=echo)
 
 
 def words_of(program: str, spec: SessionSpec, control: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from internlm_setup.core import reach
+from internlm_setup.tunnel.errors import NothingHere
 from internlm_setup.tunnel.model import Channel, Forward
 from internlm_setup.tunnel.pump import Moved, pump
 
@@ -19,16 +20,16 @@ class Remote:
             Whether both directions ended by themselves.
 
         Raises:
-            Unreachable: Nobody answers at the destination.
+            NothingHere: Nobody answers at the destination.
         """
         if forward.destination is None:
             raise AssertionError("a remote forward leads somewhere")
         host, port = forward.destination.host, forward.destination.port
         try:
             sock = reach.connect_any(reach.resolve(host, port), host)
-        except BaseException:
+        except reach.Unreachable as error:
             channel.close()
-            raise
+            raise NothingHere(host, port, error.cause) from error
         return pump(sock, channel, moved)
 
 

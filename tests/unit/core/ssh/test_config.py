@@ -186,6 +186,14 @@ def test_exec_only_when_asked(tmp_path: Path) -> None:
     assert read(tmp_path, content, ask()).number("port") == 1
 
 
+def test_exec_for_what_cannot_match(tmp_path: Path) -> None:
+    """Nothing is run for a block that is out already, nor in a file that is included where nothing matches."""
+    (tmp_path / "more").write_text(f'Match exec "touch {tmp_path}/ran"\n Port 2\n')
+    content = f'Match host other exec "touch {tmp_path}/ran"\n Port 1\nHost other\n Include more\n'
+    assert read(tmp_path, content, ask()).number("port") is None
+    assert not (tmp_path / "ran").exists()
+
+
 def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
     """They are passed over and said; the others count."""
     found = read(tmp_path, 'User "root\nPort\nHostName one.test\nPort no\n', ask())

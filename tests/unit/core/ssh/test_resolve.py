@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.ssh.connect_errors import BadJump, JumpsInCircles
+from internlm_setup.core.ssh.connect_errors import BadHost, BadJump, JumpsInCircles
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.resolve import Here, Typed, parse_jump, resolve
 
@@ -105,3 +105,34 @@ def test_bad_jumps(words: str) -> None:
     """What is none is said."""
     with pytest.raises(BadJump):
         parse_jump(words)
+
+
+@pytest.mark.parametrize("host", ["$(touch x).gw", "`x`", "a;b", "-oProxyCommand=x", "a b", "a\n* ssh-rsa", "a,b", "*"])
+def test_a_name_that_a_shell_would_run(tmp_path: Path, host: str) -> None:
+    """It never reaches a command line or a list of known hosts, typed or as a jump."""
+    with pytest.raises(BadHost):
+        resolved(tmp_path, host)
+    with pytest.raises(BadHost):
+        resolved(tmp_path, "none", jumps=("other.test", f"me@{host}"))
+
+
+@pytest.mark.parametrize(
+    ("user", "good"),
+    [
+        *((user, True) for user in ("DOMAIN\\me", "me@corp.test", "machine$", "王")),
+        *((user, False) for user in ("-oX", "a;b", "$(x)", "me\\", "a -F x", "a\n")),
+    ],
+)
+def test_names_of_accounts(tmp_path: Path, user: str, good: bool) -> None:
+    """Those of Windows and of directories pass; what a shell would run does not."""
+    if good:
+        assert resolved(tmp_path, "x.test", user=user).user == user
+    else:
+        with pytest.raises(BadHost):
+            resolved(tmp_path, "x.test", user=user)
+
+
+@pytest.mark.parametrize("host", ["fe80::1%eth0", "开发机.test", "a_b-c.test", "127.0.0.1"])
+def test_names_of_servers(tmp_path: Path, host: str) -> None:
+    """Addresses with a device, and names in any language, are names."""
+    assert resolved(tmp_path, host).host == host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,26 @@ def test_each_question_finds_its_answer(asking: Asking, person: Person, words: s
     """By what `ssh` says in English, which it always does."""
     assert asking.answer(words) == answer
     assert person.asked == [asked]
+
+
+def test_a_key_of_a_jump_host(tmp_path: Path, person: Person) -> None:
+    """It is that one's, not the last server's."""
+    jump = HostSpec("127.0.0.1", 33090, "me")
+    asking = Asking(tmp_path, replace(SPEC, jumps=(jump,)), person)
+    assert asking.answer(NEW) == "yes"
+    asking.close()
+    assert person.asked == [NewHostKey("127.0.0.1", 33090, "ED25519", "SHA256:abc/def+g")]
+
+
+def test_a_folder_that_a_shell_would_run(tmp_path: Path, person: Person) -> None:
+    """The program that asks is written for any folder."""
+    folder = tmp_path / '$(touch x) "; `touch x`'
+    folder.mkdir()
+    asking = Asking(folder, SPEC, person)
+    done = subprocess.run([folder / "askpass", "root@box's password: "], cwd=tmp_path, capture_output=True, check=True)
+    asking.close()
+    assert done.stdout == b"word\n"
+    assert not (tmp_path / "x").exists()
 
 
 def test_what_is_no_question(asking: Asking, person: Person) -> None:

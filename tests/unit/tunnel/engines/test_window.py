@@ -31,6 +31,34 @@ def test_it_follows_what_is_under_way(rate: float, rtt_s: float | None, expected
     assert window.size_bytes == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.parametrize("bursts", [(0.7, 1.0, 1.3), (0.3, 1.7), (1.0, 0.1, 1.9)])
+def test_bursts_on_a_steady_line_are_no_growth(bursts: tuple[float, ...]) -> None:
+    """Rounds that are smaller and larger in turn bring no window for twice the rate."""
+    window, way_bytes, now_s = Window(START, 1 << 40, 0.0), 2 * MIB, 0.0
+    sizes = [window.size_bytes]
+    for number in range(200):
+        now_s = _round(window, int(bursts[number % len(bursts)] * way_bytes), now_s, 1 / 16)
+        sizes.append(window.size_bytes)
+    assert max(sizes[50:]) <= 2.2 * max(bursts) * way_bytes
+
+
+@pytest.mark.parametrize("rtt_s", [1 / 16, 1 / 4])
+def test_it_opens_up_to_a_fast_line(rtt_s: float) -> None:
+    """A line that takes more than the window is filled within a few round trips, and again after slow ones."""
+    window, way_bytes, held_back, now_s = Window(START, 1 << 40, 0.0), 16 * MIB, MIB // 4, 0.0
+    for rounds, most_bytes in ((1, held_back), (8, way_bytes), (100, held_back), (8, way_bytes)):
+        for _ in range(rounds):
+            now_s = _round(window, min(window.size_bytes, most_bytes), now_s, rtt_s)
+        assert window.size_bytes >= most_bytes
+
+
+def _round(window: Window, size: int, now_s: float, rtt_s: float) -> float:
+    """Have so much pass during a round trip; returns its end."""
+    for part in range(1, 9):
+        window.passed(size // 8, now_s + part / 8 * rtt_s, rtt_s)
+    return now_s + rtt_s
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 1 << 19), st.integers(0, 1 << 19), st.floats(0, 1)), max_size=60),
     st.sampled_from([None, 0.0001, 0.05, 0.3]),

@@ -21,6 +21,7 @@ from internlm_setup.tunnel.engines._fast.pipe import CLOSE, DATA, READ, WINDOW_A
 
 _EXTENDED_DATA = 95
 _LOOK_S = 5.0
+_MEASURE_EVERY_S = 0.25
 _BURST = 8
 _PACKET_BYTES = 1 << 15
 _DATA_HEAD = struct.Struct(">B4sI")
@@ -36,6 +37,10 @@ class Streams(Protocol):
 
     def late(self, number: int) -> None:
         """Its time to open is over; it may have opened."""
+        ...
+
+    def measure(self) -> None:
+        """Something passes, and it is time to see again how long a round trip takes."""
         ...
 
 
@@ -63,6 +68,7 @@ class Plane:
         self._later: deque[bytes] = deque()
         self._joining: deque[Callable[[], Pipe]] = deque()
         self._opening: deque[tuple[float, int]] = deque()  # in order; what has opened is still among them
+        self._measure_s = 0.0
         self._gone = False
         self._woken = False
         self._thread: int | None = None
@@ -131,6 +137,9 @@ class Plane:
             for pipe in self._touched:
                 pipe.settle(now_s, self.rtt_s)
             self._touched.clear()
+            if now_s >= self._measure_s:
+                self._measure_s = now_s + _MEASURE_EVERY_S
+                self._streams.measure()
 
     def turn(self) -> bool:
         """See `packets.Taker`."""

@@ -8,14 +8,15 @@ LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 26
 _LEAST_SHARE_BYTES = 1 << 18
 _LEAST_ROUND_S = 0.02
 _GROWS = 1.5
-_SLOWLY = 8  # the part of the way that it shrinks by in a round
+_SLOWLY = 8  # the part of the way that a rate is forgotten by in a round
 
 
 class Window:
     """A stream's window, which follows 2 x rate x shortest round trip.
 
     A larger one would only fill queues on the way, and every other stream would wait in them. While the rate grows it
-    is twice that, since what a larger window brings is seen a round trip later. Pure.
+    is twice that, since what a larger window brings is seen a round trip later. Bytes come in bursts, so the rate is
+    the best one of late. Pure.
 
     Attributes:
         size_bytes: What may be under way and held here, together.
@@ -31,7 +32,7 @@ class Window:
         """
         self.size_bytes, self._allowed_bytes = size_bytes, allowed_bytes
         self._began_s, self._passed_bytes = now_s, 0
-        self._rate_bytes_per_s = 0.0
+        self._best_bytes_per_s = 0.0
 
     def came(self, size: int) -> None:
         """The peer sent so many bytes.
@@ -61,12 +62,11 @@ class Window:
         self._passed_bytes += size
         if not over:
             return
-        rate_bytes_per_s = self._passed_bytes / lasted_s
-        times = 4 if rate_bytes_per_s > _GROWS * self._rate_bytes_per_s else 2
-        wanted = min(max(int(times * rate_bytes_per_s * rtt_s), LEAST_BYTES), MOST_BYTES)
-        if wanted < self.size_bytes:
-            wanted = self.size_bytes - (self.size_bytes - wanted) // _SLOWLY
-        self.size_bytes, self._rate_bytes_per_s = wanted, rate_bytes_per_s
+        rate, best = self._passed_bytes / lasted_s, self._best_bytes_per_s
+        times = 4 if rate > _GROWS * best else 2
+        self._best_bytes_per_s = max(rate, best - (best - rate) / _SLOWLY)
+        wanted = min(max(int(times * self._best_bytes_per_s * rtt_s), LEAST_BYTES), MOST_BYTES)
+        self.size_bytes = max(wanted, self.size_bytes - (self.size_bytes - wanted) // _SLOWLY)
         self._began_s, self._passed_bytes = now_s, 0
 
     def credit(self, held_bytes: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
 import sys
 import threading
@@ -13,12 +14,14 @@ from pathlib import Path
 
 from internlm_setup.core.ssh.ask import Asker, Login, NewHostKey, Prompt
 from internlm_setup.core.ssh.model import HostSpec
+from internlm_setup.tunnel.engines._openssh.complaints import called
 
-_SCRIPT = '#!/bin/sh\nexec "{python}" -I "{program}" "{socket}" "$@"\n'
+_SCRIPT = '#!/bin/sh\nexec {python} -I {program} {socket} "$@"\n'
 _PASSWORD = re.compile(r"(?P<user>.+)@(?P<host>[^@]+)'s password: ?")
 _PASSPHRASE = re.compile(r"Enter (?:passphrase for(?: key)?|PIN for \S+ key) '?(?P<path>.+?)'?: ?")
 _NEW_KEY = re.compile(
-    r"The authenticity of host .*\b(?P<type>[A-Z0-9-]+) key fingerprint is (?P<print>\S+?)\.\s", re.DOTALL
+    r"The authenticity of host '(?P<name>\S+) .*\b(?P<type>[A-Z0-9-]+) key fingerprint is (?P<print>\S+?)\.\s",
+    re.DOTALL,
 )
 _LONGEST_BYTES = 1 << 16
 
@@ -42,12 +45,13 @@ class Asking:
         self._login = Login(spec.user, spec.host, spec.port)
         self._asked: set[str] = set()
         self.password = False
-        self._program, path = folder / "askpass", folder / "ask"
+        self._program, self._socket = folder / "askpass", folder / "ask"
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(path))
+        self._listening.bind(str(self._socket))
         self._listening.listen()
-        words = {"python": sys.executable, "program": Path(__file__).with_name("askpass.py"), "socket": path}
-        self._program.write_text(_SCRIPT.format(**words), "utf-8")
+        words = {"python": sys.executable, "program": Path(__file__).with_name("askpass.py"), "socket": self._socket}
+        quoted = {name: shlex.quote(str(word)) for name, word in words.items()}
+        self._program.write_text(_SCRIPT.format(**quoted), "utf-8")
         self._program.chmod(0o700)
         threading.Thread(target=self._serve, daemon=True, name="ssh-asking").start()
 
@@ -58,10 +62,12 @@ class Asking:
         return {**env, **ours}
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Answer nobody any more, and leave nothing behind."""
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        for path in (self._program, self._socket):
+            path.unlink(missing_ok=True)
 
     def answer(self, words: str, kind: str = "") -> str | None:
         """Return what to say to a question; None for nothing.
@@ -75,8 +81,9 @@ class Asking:
         if kind == "none":
             self._ask.answers(self._login, words, [])
             return ""
-        if found := _NEW_KEY.search(words):
-            key = NewHostKey(self._spec.host, self._spec.port, found["type"], found["print"])
+        if found := _NEW_KEY.match(words):
+            spec = called(self._spec, found["name"])
+            key = NewHostKey(spec.host, spec.port, found["type"], found["print"])
             return "yes" if self._ask.trust(key) else "no"
         if found := _PASSPHRASE.fullmatch(words):
             path = Path(found["path"])

@@ -127,7 +127,7 @@ _WAYS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], HostSpec], SetupErr
     (re.compile(r"open failed: (.*)\n(?:.*\n)*?stdio forwarding failed"), _no_jump),
     (
         re.compile(r"no matching (.+) found\. Their offer: (.*)"),
-        lambda found, spec: NoCommonAlgorithm(spec.host, _text(found[1]), found[2], "`ssh -Q`"),
+        lambda found, spec: NoCommonAlgorithm(spec.host, spec.port, _text(found[1]), found[2], "`ssh -Q`"),
     ),
     (
         re.compile(r"(?:banner line|version string|identification string).*?: ?(.*)"),
@@ -140,17 +140,30 @@ _WAYS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], HostSpec], SetupErr
 )
 
 
+def called(spec: HostSpec, name: str) -> HostSpec:
+    """Return the server on the way that known hosts have under a name; the last one where it is none of them."""
+    return next((each for each in spec.jumps if host_name(*_known_by(each)) == name), spec)
+
+
+def _known_by(spec: HostSpec) -> tuple[str, int]:
+    return (spec.known_as, 22) if spec.known_as else (spec.host, spec.port)
+
+
 def _host_key(said: str, spec: HostSpec, _: bool) -> SetupError | None:
     shown = re.search(r"Server host key: (\S+) (\S+)", said)
     if ("Host key verification failed" not in said and "REVOKED HOST KEY" not in said) or shown is None:
         return None
+    changed = re.search(r"Host key for (\S+) has changed", said)
+    spec = called(spec, changed[1]) if changed else spec
     host, port, kind, print_ = spec.host, spec.port, shown[1], shown[2]
-    name, where = (spec.known_as, 22) if spec.known_as else (host, port)
+    name, where = _known_by(spec)
     if "REVOKED HOST KEY" in said:
         revoked = next(iter(look(spec.known_hosts, name, where).revoked), None)
         file, line = (str(revoked.file), revoked.line) if revoked else (str(spec.known_hosts[0]), 0)
         return HostKeyRevoked(host, port, print_, file, line)
     if found := re.search(r"Offending .*key in (.+):(\d+)", said):
+        if found[1] not in map(str, spec.known_hosts):  # a server can say that too, and it would be part of a command
+            return None
         forget = f'ssh-keygen -R "{host_name(name, where)}" -f "{found[1]}"'
         return HostKeyChanged(host, port, kind, print_, found[1], int(found[2]), forget)
     return HostKeyNew(host, port, kind, print_)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import queue
-import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from internlm_setup.tunnel.engines._openssh.channel import SharedChannel
@@ -33,6 +32,23 @@ _NOWHERE = ("127.0.0.1", 0)
 _REASONS = {"administratively prohibited": ForwardingProhibited, "connect failed": NothingListens}
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An `ssh` that can be shared.
+
+    Attributes:
+        process: It ends with the session.
+        folder: The control socket is `control` in it.
+        refusals: What it complains of streams that the server did not open.
+        over: Leaves nothing of it.
+    """
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    refusals: queue.SimpleQueue[str]
+    over: Callable[[], object]
+
+
 class SharedSession:
     """See `tunnel.model.Session`.
 
@@ -41,25 +57,16 @@ class SharedSession:
     ends when we are killed, and `ssh` with it.
     """
 
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        folder: Path,
-        refusals: queue.SimpleQueue[str],
-        main: tuple[socket.socket, socket.socket],
-        *,
-        echoes: bool,
-    ) -> None:
+    def __init__(self, shared: Shared, main: tuple[socket.socket, socket.socket], *, echoes: bool) -> None:
         """Take an `ssh` that is up.
 
         Args:
-            process: It ends with the session.
-            folder: The control socket is `control` in it; it goes with the session.
-            refusals: What it complains of streams that the server did not open.
+            shared: The program.
             main: What it writes to and reads from.
             echoes: Whether `cat` is at the other end of that.
         """
-        self._process, self._folder, self._refusals = process, folder, refusals
+        self._process, self._folder, self._refusals = shared.process, shared.folder, shared.refusals
+        self._over = shared.over
         self._channels: set[SharedChannel] = set()
         self._listening: list[socket.socket] = []
         self._incoming: queue.SimpleQueue[tuple[Endpoint, Channel] | None] = queue.SimpleQueue()
@@ -256,8 +263,7 @@ class SharedSession:
 
     def _end(self) -> None:
         """Tell everybody that the session is gone, and leave nothing behind."""
-        self._process.wait()
-        atexit.unregister(self._process.kill)
+        self._over()
         for channel in (self._main, *self._channels):
             channel.close()
         for listening in self._listening:
@@ -265,4 +271,3 @@ class SharedSession:
                 listening.shutdown(socket.SHUT_RDWR)
             listening.close()
         self._incoming.put(None)
-        shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,10 +6,13 @@ Source:
 
 from __future__ import annotations
 
+import queue
 import struct
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import paramiko
 
 from internlm_setup.tunnel.engines._ssh.stream import PACKET_BYTES, WINDOW_BYTES, Refused
 from internlm_setup.tunnel.errors import ChannelRefused, ForwardingProhibited, NoMoreStreams, NothingListens
@@ -20,6 +23,8 @@ OPEN, OPEN_SUCCESS, OPEN_FAILURE, WINDOW_ADJUST = 90, 91, 92, 93
 DATA, EXTENDED_DATA, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = 94, 95, 96, 97, 98, 99, 100
 
 PROHIBITED, CONNECT_FAILED, SHORTAGE = 1, 2, 4
+
+_MOST_ANSWERS = 1 << 14
 
 
 class Payload:
@@ -48,6 +53,33 @@ class Answer:
         self.done = threading.Event()
         self.granted: bool | None = None
         self.asked_s = 0.0
+
+
+class Debts:
+    """What is to be sent by a thread that may wait, in order; None is the end.
+
+    A server that asks and asks and reads no answer ends the session before memory does.
+    """
+
+    def __init__(self) -> None:
+        self._steps: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_MOST_ANSWERS)
+        self.put, self.get = self._steps.put, self._steps.get
+
+    def answer(self, step: Callable[[], object]) -> None:
+        """Take what the server made us owe.
+
+        Raises:
+            SSHException: It is too much.
+        """
+        if not self._room.acquire(blocking=False):
+            raise paramiko.SSHException("the server asks, and reads no answers")
+
+        def pay() -> None:
+            self._room.release()
+            step()
+
+        self._steps.put(pay)
 
 
 def string(words: str) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from internlm_setup.core.ssh.transport import Packets
+from internlm_setup.core.ssh.packets import Packets, refuse_longer
 
 SMALL_BYTES = 1 << 10
 Said = TypeVar("Said", bound=bytes | memoryview)
@@ -70,8 +70,13 @@ class BufferedPackets(Packets):
             self._over()
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Wait for `n` bytes and return them; new keys that are due wait for the next packet."""
+        """Wait for `n` bytes and return them; new keys that are due wait for the next packet.
+
+        Raises:
+            SSHException: No packet is as long.
+        """
         del check_rekey
+        refuse_longer(n)
         while self._end - self._begin < n:
             self._fill(n)
         begin, self._begin = self._begin, self._begin + n

@@ -21,7 +21,7 @@ import paramiko
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._ssh import command as command_
 from internlm_setup.tunnel.engines._ssh import messages
-from internlm_setup.tunnel.engines._ssh.messages import Answer, Payload, number, opening, refusal, string, way
+from internlm_setup.tunnel.engines._ssh.messages import Answer, Debts, Payload, number, opening, refusal, string, way
 from internlm_setup.tunnel.engines._ssh.packets import BufferedPackets
 from internlm_setup.tunnel.engines._ssh.stream import PACKET_BYTES, WINDOW_BYTES, Refused, Stream
 from internlm_setup.tunnel.errors import CannotListenThere, DestinationSilent
@@ -30,6 +30,7 @@ from internlm_setup.tunnel.model import Endpoint, Traffic
 _MOST_WAITING = 128
 _CLOSING_S = 0.8
 _ANSWER_S = 10.0
+_MOST_WORDS = 500
 _NOTHING = "exit 0"  # a command in every shell there is
 
 
@@ -47,7 +48,7 @@ class SshSession:
         self._answers: deque[Answer] = deque()
         self._listening: dict[tuple[str, int], Endpoint] = {}
         self._incoming: queue.SimpleQueue[tuple[Endpoint, Stream] | None] = queue.SimpleQueue()
-        self._owed: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._owed = Debts()
         self._gone = threading.Event()
         self._opened = 0
         self._sender = threading.Thread(target=self._pay, daemon=True, name="ssh-sender")
@@ -261,7 +262,7 @@ class SshSession:
         """The server asks something of us; nothing that it may ask is of use here."""
         message.get_string()
         if message.get_boolean():
-            self._owed.put(partial(self.send, bytes((messages.REQUEST_FAILURE,))))
+            self._owed.answer(partial(self.send, bytes((messages.REQUEST_FAILURE,))))
 
     def _answered(self, granted: bool, message: Any) -> None:
         if not self._answers:
@@ -274,7 +275,7 @@ class SshSession:
 
     def _turned_down(self, stream: Stream, message: Any) -> None:
         self.forget(stream.number)
-        stream.refused(message.get_int(), message.get_text())
+        stream.refused(message.get_int(), message.get_text()[:_MOST_WORDS])
 
     def _called(self, message: Any) -> None:
         """The server opens a stream: somebody connected to one of our ports there."""
@@ -283,7 +284,7 @@ class SshSession:
         if bind is None or self._incoming.qsize() >= _MOST_WAITING:
             reason = messages.PROHIBITED if bind is None else messages.SHORTAGE
             words = [number(theirs), number(reason), string(""), string("")]
-            self._owed.put(partial(self.send, bytes((messages.OPEN_FAILURE,)), *words))
+            self._owed.answer(partial(self.send, bytes((messages.OPEN_FAILURE,)), *words))
             return
         stream = self._new()
 
@@ -293,4 +294,4 @@ class SshSession:
             stream.opened(theirs, window_bytes, packet_bytes)
             self._incoming.put((bind, stream))
 
-        self._owed.put(take)
+        self._owed.answer(take)

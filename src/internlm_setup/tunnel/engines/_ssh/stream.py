@@ -189,7 +189,7 @@ class Stream:
         with self._changed:
             allowed_bytes = WINDOW_BYTES - self._held_bytes - self._credit_bytes
             data = b"".join(self._chunks)
-            sizes = self._window_bytes, max(1, self._packet_bytes), WINDOW_BYTES, allowed_bytes
+            sizes = self._window_bytes, self._packet_bytes, WINDOW_BYTES, allowed_bytes
             return Handed(self._theirs, *sizes, data, self._ended, self._close_came)
 
     def say_close(self) -> None:
@@ -225,7 +225,7 @@ class Stream:
         """The peer has opened it, under a number of its own."""
         with self._changed:
             self._theirs = struct.pack(">I", theirs)
-            self._window_bytes, self._packet_bytes = window_bytes, packet_bytes
+            self._window_bytes, self._packet_bytes = window_bytes, max(1, packet_bytes)  # with 0 it would never end
             self._is_open = True
             self._changed.notify_all()
         if self._when_open is not None:
