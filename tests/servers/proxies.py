@@ -103,6 +103,8 @@ def _serve_http(proxy: Proxy, client: socket.socket) -> None:
         with proxy.dial(to.hostname or "", to.port or 80) as inside:
             inside.sendall("\r\n".join([f"{method} {path} {version}", "Connection: close", *kept]).encode("latin-1"))
             inside.sendall(client.recv(int(headers["content-length"])) if "content-length" in headers else b"")
+            status, _, rest = _head(inside).partition(b"\r\n")
+            client.sendall(status + b"\r\nConnection: close\r\n" + rest)  # else a client may ask once more
             while block := inside.recv(_BLOCK_BYTES):
                 client.sendall(block)
         return

@@ -102,7 +102,8 @@ def _names(walk: Walk) -> None:
 
 
 def _hubs(walk: Walk) -> None:
-    walk.title(Text(en="One command, three hubs; every file verified", zh="一条命令，三个平台；每个文件都校验"))
+    walk.title(Text(en="One command, three hubs; every file verified, and what is here already not fetched again",
+                    zh="一条命令，三个平台；每个文件都校验，本机已有的不再下载"))  # fmt: skip
     for hub in ("modelscope", "huggingface", "openxlab"):
         walk.command("fetch", MODEL, "--source", hub, "--to", f"from-{hub}")
     same = {(walk.folder / f"from-{hub}" / "tokenizer.model").read_bytes() for hub in ("modelscope", "openxlab")}
@@ -115,11 +116,15 @@ def _again(walk: Walk) -> None:
 
 
 def _killed(walk: Walk) -> None:
-    walk.title(Text(en="Killed half way, then the same command again", zh="中途强行终止，再运行同一条命令"))
+    walk.title(Text(en="From two hubs at once, killed half way; then the same command again",
+                    zh="同时从两个平台下载，中途强行终止；再运行同一条命令"))  # fmt: skip
+    walk.show("rm -r from-*")  # else all of it would be found here
+    for folder in walk.folder.glob("from-*"):
+        shutil.rmtree(folder)
     server = walk.place.server
     before = server.log.sent_bytes
     server.faults.throttle(total_bytes_per_s=SLOW_BYTES_PER_S)
-    words = ("fetch", MODEL, "--source", "modelscope", "--to", "killed")
+    words = ("fetch", MODEL, "--to", "killed")
     walk.show("internlm-setup " + " ".join(words))
     child = subprocess.Popen(walk.line(*words), env=dict(walk.place.env), cwd=walk.folder, stdout=walk.stdout)  # noqa: S603
     try:
