@@ -136,7 +136,11 @@ class Assembly:
     def next_bytes(self) -> int:
         """How long the next span may be, as far as is known."""
         start, end = self.queue[0] if self.queue else (0, self.content.size_bytes or 0)
-        return min(max(0, end - start), piece_bytes(end - start, self._jobs))
+        return (
+            max(0, end - start)
+            if end - start <= SMALL_BYTES
+            else min(end - start, piece_bytes(end - start, self._jobs))
+        )
 
     def take(self, now_s: float, way: Way | None = None) -> Piece | None:
         """Hand out the next span, or None when there is none to hand out now."""

@@ -81,7 +81,8 @@ class Board:
         while not self.cancelled.is_set():
             now_s = self._clock.monotonic()
             self._active = [a for a in self._active if not a.finished]
-            if (piece := self._first(Assembly.take, now_s)) is not None:
+            queued = [a for a in self._active if a.queue or a.trial]
+            if (piece := self._first(Assembly.take, queued, now_s)) is not None:
                 return piece
             if (assembly := self._next_waiting(now_s)) is not None:
                 assembly.open()
@@ -90,18 +91,21 @@ class Board:
             if not self._active and not self._waiting:
                 self._notify_end()
                 return None
-            if (piece := self._first(relieve, now_s)) is not None:
+            shared = [a for a in self._active if a.small is None or len(a.ways) > 1]
+            if (piece := self._first(relieve, shared, now_s)) is not None:
                 return piece
             self._work.wait(timeout=self._nap_s(now_s))
         return None
 
-    def _first(self, offer: Callable[[Assembly, float, Way], Piece | None], now_s: float) -> Piece | None:
-        """Return the first piece that a content offers, from the source that would bring it soonest.
+    def _first(
+        self, offer: Callable[[Assembly, float, Way], Piece | None], assemblies: Sequence[Assembly], now_s: float
+    ) -> Piece | None:
+        """Return the first piece that one of the contents offers, from the source that would bring it soonest.
 
         How fast bytes come is a matter of the real time, whatever the clock that we wait by.
         """
         real_s = time.monotonic()
-        for assembly in self._active:
+        for assembly in assemblies:
             for way in self.suppliers.ready(assembly.open_ways, now_s, assembly.next_bytes):
                 piece = offer(assembly, real_s, way)
                 if piece is not None:

@@ -25,13 +25,13 @@ class Whereabouts:
         self._changed = threading.Condition()
         self._location: Location | None = None
         self._known = False
+        self._stays = True  # no redirect leads elsewhere
         self._asked = False
 
     @property
     def at_hub(self) -> bool:
         """Whether the hub itself is asked next, as far as is known. Takes no lock: others hold it for long."""
-        location = self._location
-        return not self._known or location is None or origin_of(location.url) == location.origin
+        return not self._known or self._stays
 
     @contextmanager
     def asking(self, cancelled: threading.Event) -> Iterator[Location]:
@@ -59,8 +59,9 @@ class Whereabouts:
 
     def learned(self, final: Location) -> None:
         """Remember where the redirects lead, so that everyone goes there at once."""
+        stays = origin_of(final.url) == final.origin
         with self._changed:
-            self._location, self._known = final, True
+            self._location, self._known, self._stays = final, True, stays
             self._answered()
 
     def forget(self) -> None:

@@ -164,8 +164,8 @@ class Way:
 
     def waits_s(self, now_s: float) -> float:
         """Return how long until it may be asked; 0 when it may be asked now."""
-        gate_s = self.supplier.gate.opens_in_s(now_s) if self.whereabouts.at_hub else 0.0
-        return max(0.0, self.not_before_s - now_s, gate_s)
+        gate_s = self.supplier.gate.opens_in_s(now_s)
+        return max(0.0, self.not_before_s - now_s, gate_s if gate_s and self.whereabouts.at_hub else 0.0)
 
 
 class Suppliers:
@@ -199,15 +199,18 @@ class Suppliers:
         """Say whether a source may have one more connection."""
         if supplier.busy >= supplier.connections:
             return False
+        if not self._chosen:
+            return True
         alive = sum(s.is_good(now_s) or s.busy > 0 for s in self._by_name.values())
-        return not self._chosen or supplier.busy < -(-self.jobs // max(1, alive))
+        return supplier.busy < -(-self.jobs // max(1, alive))
 
     def ready(self, ways: Sequence[Way], now_s: float, size_bytes: int) -> list[Way]:
         """Return the ways that so many bytes may be asked for now, the one that would bring them soonest first.
 
         A source that is dead, lies, or knows no ranges is asked only where there is no other.
         """
-        able = [w for w in best_kind(ways) if w.supplier.is_good(now_s)] or best_kind(ways)
+        kind = best_kind(ways)
+        able = [w for w in kind if w.supplier.is_good(now_s)] or kind
         now = [w for w in able if not w.waits_s(now_s) and self.has_room(w.supplier, now_s)]
         return sorted(now, key=lambda w: w.supplier.finish_s(size_bytes))
 
