@@ -28,23 +28,27 @@ class TerminalAsker:
 
     def trust(self, key: NewHostKey) -> bool | None:
         """See `Asker.trust`."""
-        said = {"host": key.host, "port": key.port, "kind": key.key_type, "fingerprint": key.fingerprint}
+        fields = {"host": key.host, "port": key.port, "kind": key.key_type, "fingerprint": key.fingerprint}
+        said = {name: printable(str(words)) for name, words in fields.items()}
         question = Text(en=f"{_FIRST.en}\n{_TRUST.en}", zh=f"{_FIRST.zh}\n{_TRUST.zh}")
         answer = self._ask(question.fill(**said))
         return None if answer is None else answer.strip().lower() in {"y", "yes"}
 
     def password(self, login: Login) -> str | None:
         """See `Asker.password`."""
-        return self._ask(_PASSWORD.fill(user=login.user, host=login.host), hidden=True)
+        return self._ask(_PASSWORD.fill(user=printable(login.user), host=printable(login.host)), hidden=True)
 
     def answers(self, login: Login, title: str, prompts: Sequence[Prompt]) -> list[str] | None:
-        """See `Asker.answers`; the server's own words are shown as they can be printed."""
-        del login
+        """See `Asker.answers`; each line of the server's own words says whose it is, and is shown as it can be.
+
+        A server may ask for the passphrase of a key in the very words that we would use.
+        """
         if not prompts:  # it only says what to do, such as touching a key
-            self._output.talk(Text(en=printable(title), zh=printable(title)))
+            words = _quoted(login, title)
+            self._output.talk(Text(en=words, zh=words))
         given: list[str] = []
         for prompt in prompts:
-            words = printable(f"{title}\n{prompt.words}".strip() + " ")
+            words = _quoted(login, f"{title}\n{prompt.words}".strip()) + " "
             answer = self._ask(Text(en=words, zh=words), hidden=not prompt.echo)
             if answer is None:
                 return None
@@ -64,3 +68,9 @@ class TerminalAsker:
     def _ask(self, words: Text, *, hidden: bool = False) -> str | None:
         with self._aside():
             return self._output.ask(words, hidden=hidden)
+
+
+def _quoted(login: Login, words: str) -> str:
+    whose = f"({login.user}@{login.host}) "
+    lines = (line if line.startswith(whose) else whose + line for line in words.split("\n"))  # `ssh` says it itself
+    return printable("\n".join(lines))

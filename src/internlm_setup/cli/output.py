@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -23,6 +24,7 @@ from internlm_setup.core.text import Language, Text
 
 SCHEMA = 1
 _PLAIN = str.maketrans({"…": "...", "·": "-", "—": "-", "→": "->", "“": '"', "”": '"', "’": "'"})
+_CONTROLS = re.compile("[\x7f-\x9f]")
 _STYLES = {"error": "1;31", "warning": "1;33", "dim": "2"}
 
 
@@ -230,7 +232,8 @@ class Output:
     def _dumped(self, data: object, indent: int | None = None) -> str:
         # Escapes that a console's error handler would make are not JSON's, so they are made here.
         encoding = (self.stdout.encoding or "ascii").lower().replace("-", "")
-        return json.dumps(data, ensure_ascii=encoding != "utf8", indent=indent)
+        dumped = json.dumps(data, ensure_ascii=encoding != "utf8", indent=indent)
+        return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", dumped)  # JSON allows them, terminals obey them
 
 
 def as_json(value: object, language: Language) -> Any:

@@ -13,6 +13,8 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from internlm_setup.core.text import printable
+
 VENDORS = (
     "modelscope_hub",
     "modelscope",
@@ -52,10 +54,10 @@ def mask(text: str) -> str:
 
 
 class _MaskingFormatter(logging.Formatter):
-    """Masks the finished line, so tracebacks and arguments are covered too."""
+    """Masks the finished line, so tracebacks and arguments are covered too; a log may be read on a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
+        return printable(mask(super().format(record)))
 
 
 class LogFile(RotatingFileHandler):

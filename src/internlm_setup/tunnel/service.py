@@ -19,6 +19,7 @@ from internlm_setup.tunnel import equivalent, forwards, pasted, profiles, record
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel.choosing import Chosen, Means, means
 from internlm_setup.tunnel.errors import BadForward, PortBusy
+from internlm_setup.tunnel.health import is_loopback
 from internlm_setup.tunnel.held import Tunnel, Wishes, option_of, server_words
 from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
 from internlm_setup.tunnel.model import Compress, Endpoint, Forward, SessionSpec
@@ -30,9 +31,10 @@ _BESIDE, _LAST_PORT = 10_000, 65_535
 _USUAL = Forward("local", Endpoint("", 6006), Endpoint("127.0.0.1", 6006))
 _NOT_FOLLOWED = Text(en="`{words}`: {reason}", zh="`{words}`：{reason}")
 _EVERYONE = Text(
-    en="`-g`: whoever reaches this machine reaches the port: http://{address}:{port}",
-    zh="`-g`：能访问本机的人都能访问该端口：http://{address}:{port}",
+    en="whoever reaches this machine reaches the port: http://{address}:{port}",
+    zh="能访问本机的人都能访问该端口：http://{address}:{port}",
 )
+_EVERY_ADDRESS = {"*", "0.0.0.0", "::"}  # noqa: S104  # what they mean is said
 _WORDS = {
     "local": Text(en="{bind} here leads to {to} on {host}", zh="本机的 {bind} 通向 {host} 上的 {to}"),
     "remote": Text(en="{bind} on {host} leads to {to} here", zh="{host} 上的 {bind} 通向本机的 {to}"),
@@ -166,10 +168,12 @@ def plan(request: Request, world: World) -> Plan:
 
 
 def open_to_all(spec: SessionSpec) -> Iterator[Text]:
-    """Say of each port here that other machines can reach it, and by which address."""
+    """Say of each port here that other machines can reach, and by which address, whether `-g` or `-L` asks for it."""
     for forward in spec.forwards:
-        if forward.bind.host == "*" and forward.kind != "remote":
-            yield _EVERYONE.fill(address=_own_address(), port=forward.bind.port)
+        host = forward.bind.host
+        if host and forward.kind != "remote" and not is_loopback(host):
+            address = _own_address() if host in _EVERY_ADDRESS else host
+            yield _EVERYONE.fill(address=f"[{address}]" if ":" in address else address, port=forward.bind.port)
 
 
 def tunnel(plan: Plan, asker: Asker, world: World, tell: ev.Listener) -> Tunnel:

@@ -17,6 +17,7 @@ from internlm_setup.tunnel.model import Endpoint, Forward, Session
 from internlm_setup.tunnel.supervisor import Supervisor
 
 _SOON_S, _LATER_S = 2.0, 15.0
+_MOST_FOLLOWED = 64  # the server says what listens there
 _UNKNOWN = Text(
     en="what listens on the server cannot be told: it runs no commands for us, or is no Linux",
     zh="无法得知服务器上有哪些程序在监听：它不为我们执行命令，或不是 Linux",
@@ -90,7 +91,7 @@ class Services:
             self.seen = seen
             self._tell(seen)
         if self._follow:
-            self._follow_ports(others)
+            self._follow_ports(others[:_MOST_FOLLOWED])
 
     def _unanswered(self, session: Session) -> None:
         """Once may be a slow line, or that we slept; a server that is asked in vain twice is asked no more."""

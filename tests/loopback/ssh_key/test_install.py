@@ -13,6 +13,7 @@ import paramiko
 import pytest
 
 from internlm_setup.core.ssh.errors import CommandRefused
+from internlm_setup.core.ssh.execute import execute
 from internlm_setup.core.ssh.key_files import public_line
 from internlm_setup.core.ssh.keys import load_private, make
 from internlm_setup.ssh_key import store
@@ -99,6 +100,14 @@ def test_other_lines_are_not_touched(someone: Person, before: str) -> None:
     assert someone.install() is True
     between = b"" if before.endswith("\n") else b"\n"
     assert file.read_bytes() == before.encode() + between + f"{LINE}\n".encode()
+
+
+def test_a_server_that_talks_without_end(someone: Person) -> None:
+    """It is not listened to until memory is full."""
+    transport = someone.log_in()
+    assert transport is not None
+    with pytest.raises(CommandRefused):
+        execute(transport, "head -c 30000000 /dev/zero", patience_s=1.0)
 
 
 def test_modes_are_made_right(someone: Person) -> None:

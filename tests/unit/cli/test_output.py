@@ -74,6 +74,18 @@ def test_json() -> None:
     assert json.loads(stdout)["data"] == {"path": "/x", "note": "完成"}
 
 
+def test_json_that_a_terminal_would_obey() -> None:
+    """Controls beyond ASCII are escaped as well; a reader gets them back."""
+    written = io.BytesIO()
+    output = Output(language="en", form="json", env={}, stdout=io.TextIOWrapper(written, "utf-8"))
+    output.result({"said": "\x1b[1A\x9b1A\x7f张"})
+    output.envelope(["tunnel"], 0, [])
+    stdout = written.getvalue().decode()
+    assert "张" in stdout
+    assert not any(c in stdout for c in "\x1b\x9b\x7f")
+    assert json.loads(stdout)["data"]["said"] == "\x1b[1A\x9b1A\x7f张"
+
+
 def test_stream_is_lines() -> None:
     """Every line of a stream is one JSON value, the last the envelope."""
     output = made("stream")

@@ -29,6 +29,14 @@ def test_no_file_until_something_is_said(log: Path) -> None:
     assert "hello" in log.read_text(encoding="utf-8")
 
 
+def test_words_that_a_terminal_would_obey(log: Path) -> None:
+    """A server's greeting does nothing to whoever reads the log there; lines stay lines."""
+    logging.getLogger("paramiko.transport").warning("greeting: %s", "SSH-2.0-\x1b]0;x\x07\x9b1A\nnext")
+    said = log.read_text(encoding="utf-8")
+    assert not any(c in said for c in "\x1b\x07\x9b")
+    assert said.endswith("\nnext\n")
+
+
 @pytest.mark.parametrize("name", [name for name in VENDORS if name != "py.warnings"])
 def test_vendors_cannot_reach_the_terminal(log: Path, name: str) -> None:
     """A handler that a library adds later is not taken."""

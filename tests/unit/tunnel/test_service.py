@@ -12,7 +12,7 @@ from internlm_setup.tunnel.errors import UnknownProfile
 from internlm_setup.tunnel.forwards import parse
 from internlm_setup.tunnel.held import option_of
 from internlm_setup.tunnel.held_errors import PortMissing
-from internlm_setup.tunnel.service import Plan, Request, World, plan
+from internlm_setup.tunnel.service import Plan, Request, World, open_to_all, plan
 
 HOST = "ssh.intern-ai.org.cn"
 
@@ -74,6 +74,20 @@ def test_for_everybody(world: World) -> None:
     wanted = (parse("local", "1:h:1"), parse("local", "127.0.0.1:2:h:2"), parse("remote", "3:h:3"))
     found = planned(world, port=1, forwards=wanted, to_all=True)
     assert forwards_of(found) == ["-L *:1:h:1", "-L 127.0.0.1:2:h:2", "-R 3:h:3"]
+
+
+@pytest.mark.allow_hosts(["192.0.2.1"])  # whose route is looked up; nothing is sent
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        *((words, 0) for words in ("1", "localhost:1:a:2", "127.0.0.2:1:a:2", "[::1]:1:a:2")),
+        *((words, 1) for words in ("*:1:a:2", ":1:a:2", "0.0.0.0:1:a:2", "[::]:1:a:2", "192.0.2.7:1:a:2")),
+    ],
+)
+def test_ports_that_others_reach(world: World, words: str, told: int) -> None:
+    """That is said, whatever asked for it."""
+    found = planned(world, host="box", forwards=(parse("local", words),))
+    assert len(list(open_to_all(found.spec))) == told
 
 
 def test_a_profile_of_ones_own(world: World) -> None:

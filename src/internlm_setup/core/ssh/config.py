@@ -6,6 +6,7 @@ What we do not know is passed over. A `Match` that asks for something we cannot 
 from __future__ import annotations
 
 import glob
+import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from internlm_setup.core.files import reading
 from internlm_setup.core.ssh.config_lines import Line, next_word, read_line, words_of
+from internlm_setup.core.ssh.connect_errors import ConfigTooOpen
 from internlm_setup.core.ssh.patterns import fits_any, fits_list
 from internlm_setup.core.text import Text
 
@@ -39,10 +41,17 @@ TOO_DEEP = Text(
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file to read, and the folder that its relative `Include` start from."""
+    """A file to read.
+
+    Attributes:
+        path: The file.
+        includes_from: The folder that its relative `Include` start from.
+        own: Whether it is the person's, so that nobody else may have written it, nor what it includes.
+    """
 
     path: Path
     includes_from: Path
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ def read_config(files: Sequence[ConfigFile], question: Question) -> HostConfig:
 
     Raises:
         CannotRead: A file is there and cannot be read.
+        ConfigTooOpen: Others can write to one that is the person's own.
     """
     reading_ = _Reading(question)
     if question.user is not None:
@@ -128,7 +138,7 @@ class _Reading:
     def file(self, file: ConfigFile, *, active: bool, depth: int = 0) -> None:
         """Take in one file; inside a block that does not match, nothing in it can."""
         with reading(file.path):
-            content = file.path.read_text("utf-8", "surrogateescape") if file.path.exists() else ""
+            content = _content(file) if file.path.exists() else ""
         never = not active
         for number, raw in enumerate(content.split("\n"), start=1):
             line = read_line(raw)
@@ -153,7 +163,7 @@ class _Reading:
         for word in words:
             pattern = str(file.includes_from / under_home(word, self.question.home))
             for name in sorted(glob.glob(pattern)):  # noqa: PTH207  # its pattern may be absolute
-                self.file(ConfigFile(Path(name), file.includes_from), active=active, depth=depth)
+                self.file(ConfigFile(Path(name), file.includes_from, file.own), active=active, depth=depth)
 
     def _take(self, line: Line, words: Sequence[str]) -> None:
         keyword = line.keyword
@@ -234,6 +244,15 @@ class _Reading:
 
     def _note(self, text: Text, file: ConfigFile, line: int, **fields: str) -> None:
         self.notes.append(text.fill(file=file.path, line=line, **fields))
+
+
+def _content(file: ConfigFile) -> str:
+    with file.path.open("rb") as stream:
+        found = os.fstat(stream.fileno())
+        others = found.st_mode & 0o022 or found.st_uid not in {0, getattr(os, "getuid", int)()}
+        if file.own and os.name != "nt" and others:
+            raise ConfigTooOpen(str(file.path))
+        return stream.read().decode("utf-8", "surrogateescape")
 
 
 def tokens(question: Question, host: str, port: object, user: str) -> dict[str, str]:

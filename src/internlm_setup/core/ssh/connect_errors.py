@@ -273,6 +273,19 @@ class BadHost(ConfigError):
 
 
 @dataclass(eq=False)
+class ConfigTooOpen(ConfigError):
+    """Others may write to `~/.ssh/config` or what it includes, and so have us run commands of theirs."""
+
+    code = "tunnel.ssh-config-too-open"
+    text = Text(
+        en="others can change `{path}` (it is another's, or its mode lets them), so `ssh` refuses it, and so do we",
+        zh="其他用户可以修改 `{path}`（属主或权限不当），`ssh` 会拒绝使用，本工具也拒绝",
+    )
+    hint = Text(en="take their right away: `chmod go-w {path}`", zh="请收回权限：`chmod go-w {path}`")
+    path: str
+
+
+@dataclass(eq=False)
 class JumpsInCircles(ConfigError):
     """The configuration sends a jump host through itself."""
 

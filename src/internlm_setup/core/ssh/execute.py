@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from internlm_setup.core.ssh.errors import CommandRefused
 
 PATIENCE_S = 20.0
+_MOST_BYTES = 1 << 19  # of each; a server could go on for ever
 
 
 class Transport(Protocol):
@@ -24,7 +25,7 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a command ended, and the little that it said."""
+    """How a command ended, and the little that it said, half a MiB of each stream at most."""
 
     exit_code: int
     out: str
@@ -51,7 +52,7 @@ def execute(transport: Transport, command: str, given: str = "", patience_s: flo
             channel.exec_command(command)
             channel.sendall(given.encode())
             channel.shutdown_write()
-            out, err = channel.makefile("rb").read(), channel.makefile_stderr("rb").read()
+            out, err = channel.makefile("rb").read(_MOST_BYTES), channel.makefile_stderr("rb").read(_MOST_BYTES)
             if not channel.status_event.wait(patience_s):
                 raise TimeoutError
             return Answer(channel.exit_status, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))

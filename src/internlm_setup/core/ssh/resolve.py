@@ -50,7 +50,7 @@ class Here:
         """The files to read; the person's own one wins."""
         own = self.home / ".ssh"
         return (
-            ConfigFile(own / "config", own),
+            ConfigFile(own / "config", own, own=True),
             ConfigFile(self.system / "ssh_config", self.system),
         )
 
@@ -84,6 +84,7 @@ def resolve(typed: Typed, here: Here, files: Sequence[ConfigFile] | None = None)
         BadHost: A name that was typed is one that a shell would not take as a name.
         JumpsInCircles: The files send a jump through itself.
         CannotRead: A file is there and cannot be read.
+        ConfigTooOpen: Others can write to one that is the person's own.
     """
     return _resolve(typed, here, here.config_files if files is None else files, 0)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.ssh.connect_errors import BadHost, BadJump, JumpsInCircles
+from internlm_setup.core.ssh.connect_errors import BadHost, BadJump, ConfigTooOpen, JumpsInCircles
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.core.ssh.resolve import Here, Typed, parse_jump, resolve
 
@@ -36,6 +37,7 @@ def resolved(folder: Path, host: str, **typed: object) -> HostSpec:
     own = folder / ".ssh"
     own.mkdir(exist_ok=True)
     (own / "config").write_text(CONFIG)
+    (own / "config").chmod(0o600)
     here = Here("me", folder, folder / "etc")
     return resolve(Typed(host, **typed), here)[0]  # type: ignore[arg-type]
 
@@ -136,3 +138,22 @@ def test_names_of_accounts(tmp_path: Path, user: str, good: bool) -> None:
 def test_names_of_servers(tmp_path: Path, host: str) -> None:
     """Addresses with a device, and names in any language, are names."""
     assert resolved(tmp_path, host).host == host
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes say nothing there")
+@pytest.mark.parametrize("name", ["config", "more"])
+def test_a_configuration_that_others_can_write(tmp_path: Path, name: str) -> None:
+    """It could have us run anything, so it is refused, and what it includes; the system's is the administrator's."""
+    here = Here("me", tmp_path, tmp_path / "etc")
+    for folder in (tmp_path / ".ssh", tmp_path / "etc"):
+        folder.mkdir()
+        (folder / ("config" if folder.name == ".ssh" else "ssh_config")).write_text("Include more\n")
+        (folder / "more").write_text("Port 7\n")
+        for file in folder.iterdir():
+            file.chmod(0o644)
+    (tmp_path / "etc" / "more").chmod(0o664)
+    assert resolve(Typed("x.test"), here)[0].port == 7
+    (tmp_path / ".ssh" / name).chmod(0o664)
+    with pytest.raises(ConfigTooOpen) as caught:
+        resolve(Typed("x.test"), here)
+    assert caught.value.path == str(tmp_path / ".ssh" / name)
