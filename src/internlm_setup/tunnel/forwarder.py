@@ -36,7 +36,7 @@ class Counted:
     opened: int
 
 
-class Doors:
+class Forwarder:
     """Every forward's listening side. Safe for several threads."""
 
     def __init__(self, parking: Parking, tell: ev.Listener) -> None:
@@ -65,7 +65,7 @@ class Doors:
             self._remote.append(forward)
             return 0
         listener = Listener(forward.bind)
-        thread = threading.Thread(target=self._accept, args=(listener, forward), daemon=True, name="tunnel-door")
+        thread = threading.Thread(target=self._accept, args=(listener, forward), daemon=True, name="tunnel-listener")
         with self._lock:
             self._listeners[forward] = (listener, thread)
         thread.start()
