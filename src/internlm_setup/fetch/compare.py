@@ -72,7 +72,7 @@ def _standing(
     if answer is None:
         return Standing(hub_id, repo, None, None, _NOT_ASKED, note)
     if isinstance(answer, SetupError):
-        words = Text(en=answer.message("en"), zh=answer.message("zh"))
+        words = answer.as_text
         return Standing(hub_id, repo, None, None, words, note)
     size = sum(f.size_bytes or 0 for f in answer.files)
     verdict = _FIRST if answer is first or first is None else difference(first, answer)

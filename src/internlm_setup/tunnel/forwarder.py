@@ -148,7 +148,7 @@ class Forwarder:
                     fail(refusal)
                     return
                 if not said:
-                    self._tell(ev.Noted(Text(en=refusal.message("en"), zh=refusal.message("zh")), warning=True))
+                    self._tell(ev.Noted(refusal.as_text, warning=True))
                 said = True
                 self._over.wait(_ASK_AGAIN_S)
             except OSError:

@@ -121,7 +121,7 @@ class Services:
             except PortBusy:
                 continue
             except SetupError as error:
-                self._tell(ev.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
+                self._tell(ev.Noted(error.as_text, warning=True))
                 return
             self._followed[port] = (forward, local_port)
             self._tell(ev.PortFollowed(port, local_port))

@@ -79,7 +79,7 @@ def install(
         typed = parse_jump(host)
     except BadJump as cause:
         raise WrongCommandLine(_NO_HOST.fill(host=host), "internlm-setup ssh-key install") from cause
-    spec, _ = resolve(typed, Here(service.user_of(session.env, session.home), session.home))
+    spec, _ = resolve(typed, Here.of(session.env, session.home))
     said = {"path": printable(str(found.path)), "user": spec.user, "host": spec.host, "port": spec.port}
     data = {**data_of(found), "user": spec.user, "host": spec.host, "port": spec.port}
     if dry_run:
