@@ -296,7 +296,7 @@ def test_warnings_are_in_the_stream(me: Somebody) -> None:
     assert events[0]["event"] == "begun"
     assert len(warned) == 2
     assert "`Match weather`" in warned[0]
-    assert warned[1].startswith("`-g`")
+    assert warned[1].startswith("whoever reaches this machine reaches the port: http://")
 
 
 def test_on_a_terminal(me: Somebody) -> None:

@@ -88,7 +88,9 @@ def _leave(code: int) -> NoReturn:
 
     They may be inside a C library (a name's resolver, TLS); an ordinary exit would tear it down under them and crash.
     """
-    atexit._run_exitfuncs()  # programs that they talk to end with us
+    from internlm_setup.core import leaving
+
+    leaving.leave()  # programs that they talk to end with us
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)

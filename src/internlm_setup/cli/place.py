@@ -22,7 +22,7 @@ from internlm_setup.core.text import Language
 if TYPE_CHECKING:
     from internlm_setup.playground.hub import HubServer
     from internlm_setup.playground.mirror import Mirrors
-    from internlm_setup.playground.ssh import DevMachine
+    from internlm_setup.playground.sshd import DevMachine
 
 # What could lead to the user's own folders, logins, hubs or package indexes.
 _LEFT_OUT = (

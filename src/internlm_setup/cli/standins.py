@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from internlm_setup.mirrors.model import Serving
     from internlm_setup.playground.mirror import Mirrors
-    from internlm_setup.playground.ssh import DevMachine
+    from internlm_setup.playground.sshd import DevMachine
 
 SSH_PORT = 33090  # the tutorial's, where it is free
 
@@ -66,7 +66,7 @@ def dev_machine(home: Path) -> Iterator[DevMachine]:
         home: Its `.ssh` gets what leads `ssh.intern-ai.org.cn` there and makes its key known; the real `ssh`, which
             looks for its files elsewhere, is given them by `-F`.
     """
-    from internlm_setup.playground.ssh import DevMachine
+    from internlm_setup.playground.sshd import DevMachine
     from internlm_setup.ssh_key.service import FILES
 
     folder = home / ".ssh"

@@ -52,6 +52,11 @@ class SetupError(Exception):
         """Return what happened and why, in one language."""
         return self.text.of(language, self._words(language))
 
+    @property
+    def as_text(self) -> Text:
+        """What happened and why, in every language: for what is told of an error that ends nothing."""
+        return Text(en=self.message("en"), zh=self.message("zh"))
+
     def next_step(self, language: Language = "en") -> str | None:
         """Return the exact next command, or None when there is none to give."""
         return None if self.hint is None else self.hint.of(language, self._words(language))

@@ -255,7 +255,7 @@ def without_listing(answer: Answer) -> Standing:
     """Return the line of a hub that has none, with the reason."""
     asked, error = answer.question, answer.found
     if isinstance(error, SetupError):
-        words = Text(en=error.message("en"), zh=error.message("zh"))
+        words = error.as_text
     else:
         words = _STILL_SILENT if answer.after_s < PATIENCE_S else _SILENT.fill(seconds=answer.after_s)
     state: Held = "failed" if isinstance(error, SetupError) else "silent"

@@ -196,7 +196,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     try:
         history.remember(world.state, made.wanted.name, made.folder)
     except CannotWrite as error:  # the model is complete all the same
-        tell(events.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
+        tell(events.Noted(error.as_text, warning=True))
     lock = _write_lock(made, entries, request, world)
     return _result(made, entries, received, taken.size_bytes, lock)
 

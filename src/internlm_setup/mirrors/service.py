@@ -93,7 +93,7 @@ def plan(request: Request, world: World, tell: Callable[[Text], None]) -> Plan:
         raise lacks[0][1]
     if errors:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
-    skips = tuple(Skip(tool, Text(en=error.message("en"), zh=error.message("zh"))) for tool, error in lacks)
+    skips = tuple(Skip(tool, error.as_text) for tool, error in lacks)
     return Plan(tuple(steps), skips, tuple(sorted(t.id for t in chosen if t not in present)))
 
 

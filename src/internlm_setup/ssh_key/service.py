@@ -10,6 +10,7 @@ from pathlib import Path
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.ssh import keys
 from internlm_setup.core.ssh.key_files import KeyFile, ascii_comment, is_private_key
+from internlm_setup.core.ssh.resolve import local_user
 from internlm_setup.ssh_key import store
 from internlm_setup.ssh_key.access import TooOpen, protect, too_open
 from internlm_setup.ssh_key.errors import NoKey
@@ -85,15 +86,9 @@ def create(path: Path, kind: keys.KeyType, comment: str, passphrase: str | None 
     return keys.look(path)
 
 
-def user_of(env: Mapping[str, str], home: Path) -> str:
-    """Return who we are; where nothing says so, as in a container, what the home folder is called."""
-    names = (env.get(name) for name in ("LOGNAME", "USER", "USERNAME"))
-    return next(filter(None, names), home.name)
-
-
 def comment_of(env: Mapping[str, str], home: Path) -> str:
     """Return `user@host` in ASCII, whatever the user is called."""
-    return ascii_comment(f"{user_of(env, home)}@{platform.node()}")
+    return ascii_comment(f"{local_user(env, home)}@{platform.node()}")
 
 
 def survey(folder: Path) -> list[Found]:

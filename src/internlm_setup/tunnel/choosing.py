@@ -92,7 +92,7 @@ class Chosen:
         try:
             return self._engine.open(spec, ask, env, tell)
         except (NoCommonAlgorithm, KeyRefused, NoWayIn) as error:
-            why = Text(en=error.message("en"), zh=error.message("zh"))
+            why = error.as_text
             hopeless = means.for_ssh is None and not isinstance(error, NoCommonAlgorithm)
             if self.id == OPENSSH or hopeless:
                 raise

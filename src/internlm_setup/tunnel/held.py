@@ -1,4 +1,4 @@
-"""One tunnel from its beginning to its end: doors, session, services and control put together."""
+"""One tunnel from its beginning to its end: forwarder, session, services and control put together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.tunnel import events as ev
-from internlm_setup.tunnel.doors import Doors
+from internlm_setup.tunnel.forwarder import Forwarder
 from internlm_setup.tunnel.forwards import OPTIONS, written
 from internlm_setup.tunnel.model import Engine, Forward, Session, SessionSpec
 from internlm_setup.tunnel.records import Control
@@ -61,10 +61,10 @@ class Tunnel:
         self._spec, self._state, self._tell = spec, state, tell
         self._since_s = time.time()
         self._supervisor = Supervisor(spec, engine, asker, env, self._hear, wait_s=wishes.wait_s)
-        self._doors = Doors(self._supervisor.parking, tell)
-        self._supervisor.remote, self._supervisor.up = self._doors.take, self._up
+        self._forwarder = Forwarder(self._supervisor.parking, tell)
+        self._supervisor.remote, self._supervisor.up = self._forwarder.take, self._up
         self._services = Services(
-            self._supervisor, self._doors, tell, spec.forwards, follow=wishes.follow, announce=wishes.announce
+            self._supervisor, self._forwarder, tell, spec.forwards, follow=wishes.follow, announce=wishes.announce
         )
 
     def run(self) -> None:
@@ -76,17 +76,17 @@ class Tunnel:
         """
         try:
             for forward in self._spec.forwards:
-                self._doors.open(forward)
+                self._forwarder.open(forward)
             control = Control(self._state, self.status, self.stop)
             try:
                 self._services.start()
                 self._supervisor.run()
             finally:
-                self._doors.close_all()  # whoever waits for the record to go may take the ports then
+                self._forwarder.close_all()  # whoever waits for the record to go may take the ports then
                 control.close()
         finally:
             self._services.stop()
-            self._doors.close_all()
+            self._forwarder.close_all()
 
     def stop(self) -> None:
         """End it; from any thread."""
@@ -94,7 +94,7 @@ class Tunnel:
 
     def status(self) -> Status:
         """Say how it stands."""
-        counted, seen = self._doors.counted, self._services.seen
+        counted, seen = self._forwarder.counted, self._services.seen
         link = self._supervisor.link
         there = (forward for forward in self._spec.forwards if forward.kind == "remote")
         return Status(
@@ -102,8 +102,8 @@ class Tunnel:
             since_s=self._since_s,
             server=server_words(self._spec),
             state=self._supervisor.state,
-            ports=self._doors.ports,
-            forwards=tuple(map(option_of, (*self._doors.local, *there))),
+            ports=self._forwarder.ports,
+            forwards=tuple(map(option_of, (*self._forwarder.local, *there))),
             rtt_s=link.rtt_s if link is not None else None,
             received_bytes=counted.received_bytes,
             sent_bytes=counted.sent_bytes,
@@ -121,7 +121,7 @@ class Tunnel:
             self._services.look_soon()
 
     def _up(self, session: Session, first: bool) -> None:
-        self._doors.ask(session, self._supervisor.fail if first else None)
+        self._forwarder.ask(session, self._supervisor.fail if first else None)
 
 
 def server_words(spec: SessionSpec) -> str:

@@ -126,5 +126,5 @@ def refused(destination: Endpoint, error: Exception) -> ev.ConnectionRefused:
 def words_of(error: Exception) -> Text:
     """Return what an error says, in both languages where it knows them."""
     if isinstance(error, SetupError):
-        return Text(en=error.message("en"), zh=error.message("zh"))
+        return error.as_text
     return Text(en=str(error), zh=str(error))

@@ -208,4 +208,4 @@ def _forwards(raw: Mapping[str, Any]) -> Iterator[Forward]:
             try:
                 yield forwards.parse(kind, words)
             except BadForward as cause:
-                raise _Wrong(f".{kind}", Text(en=cause.message("en"), zh=cause.message("zh"))) from cause
+                raise _Wrong(f".{kind}", cause.as_text) from cause

@@ -1,6 +1,6 @@
-"""The tunnels that are held on this machine: a file for each, and a door to ask it through.
+"""The tunnels that are held on this machine: a file for each, and a control socket to ask it through.
 
-The door is a Unix socket that only its owner can open, or where there are none a port of loopback; either way a caller
+That is a Unix socket that only its owner can open, or where there are none a port of loopback; either way a caller
 shows the token that stands in the file. One line of JSON asks, one answers.
 """
 
@@ -35,7 +35,7 @@ _LONGEST_PATH = 100  # of a Unix socket; systems allow 104 or more
 
 
 class Control:
-    """The door of a tunnel that this process holds. Nothing of it is left after `close`."""
+    """The control socket of a tunnel that this process holds. Nothing of it is left after `close`."""
 
     def __init__(self, state: Path, status: Callable[[], Status], stop: Callable[[], None]) -> None:
         """Open it.
@@ -64,7 +64,7 @@ class Control:
         threading.Thread(target=self._serve, daemon=True, name="tunnel-control").start()
 
     def close(self) -> None:
-        """Remove the file and the door."""
+        """Remove the file and the socket."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._sock.close()
@@ -121,7 +121,7 @@ class Record:
             return None
 
     def gone(self) -> bool:
-        """Say whether nobody listens at its door any more: the process ended."""
+        """Say whether nobody listens at its control socket any more: the process ended."""
         try:
             self._connected().close()
         except (ConnectionRefusedError, FileNotFoundError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -94,10 +93,7 @@ class World:
     @property
     def here(self) -> resolve.Here:
         """This side of a connection."""
-        user = next((u for name in ("LOGNAME", "USER", "USERNAME") if (u := self.env.get(name))), None)
-        system = Path(self.env.get("PROGRAMDATA", "C:/ProgramData"), "ssh") if sys.platform == "win32" else None
-        here = resolve.Here(user or getpass.getuser(), self.home)
-        return replace(here, system=system) if system is not None else here
+        return resolve.Here.of(self.env, self.home)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +252,7 @@ def _of_config(config: HostConfig) -> tuple[tuple[Forward, ...], list[Text]]:
             try:
                 found.append(forwards.parse(kind, ":".join(entry.split())))
             except BadForward as trouble:
-                troubles.append(Text(en=trouble.message("en"), zh=trouble.message("zh")))
+                troubles.append(trouble.as_text)
     return tuple(found), troubles
 
 

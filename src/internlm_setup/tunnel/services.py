@@ -11,8 +11,8 @@ from internlm_setup.core.errors import SetupError
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import events as ev
 from internlm_setup.tunnel import health
-from internlm_setup.tunnel.doors import Doors
 from internlm_setup.tunnel.errors import PortBusy
+from internlm_setup.tunnel.forwarder import Forwarder
 from internlm_setup.tunnel.model import Endpoint, Forward, Session
 from internlm_setup.tunnel.supervisor import Supervisor
 
@@ -34,7 +34,7 @@ class Services:
     def __init__(
         self,
         supervisor: Supervisor,
-        doors: Doors,
+        forwarder: Forwarder,
         tell: ev.Listener,
         forwards: Sequence[Forward],
         *,
@@ -42,7 +42,7 @@ class Services:
         announce: bool,
     ) -> None:
         """Take the tunnel; `follow` forwards what begins to listen, `announce` tells when a web service answers."""
-        self._supervisor, self._doors, self._tell = supervisor, doors, tell
+        self._supervisor, self._forwarder, self._tell = supervisor, forwarder, tell
         self._follow, self._announce = follow, announce
         self._followed: dict[int, tuple[Forward, int]] = {}
         self._asked_for = forwards
@@ -109,7 +109,7 @@ class Services:
                 self._open(port)
         for port in set(self._followed) - set(ports):
             forward, local_port = self._followed.pop(port)
-            self._doors.close(forward)
+            self._forwarder.close(forward)
             self._tell(ev.PortLeft(port, local_port))
 
     def _open(self, port: int) -> None:
@@ -117,11 +117,11 @@ class Services:
         for here in (port, 0):
             forward = Forward("local", Endpoint("", here), Endpoint("127.0.0.1", port))
             try:
-                local_port = self._doors.open(forward)
+                local_port = self._forwarder.open(forward)
             except PortBusy:
                 continue
             except SetupError as error:
-                self._tell(ev.Noted(Text(en=error.message("en"), zh=error.message("zh")), warning=True))
+                self._tell(ev.Noted(error.as_text, warning=True))
                 return
             self._followed[port] = (forward, local_port)
             self._tell(ev.PortFollowed(port, local_port))
@@ -129,7 +129,9 @@ class Services:
 
     def _announced(self) -> None:
         """Wait until a web service answers behind the first local forward, and tell that once."""
-        port = next((p for f, p in zip(self._doors.local, self._doors.ports, strict=False) if f.kind == "local"), None)
+        port = next(
+            (p for f, p in zip(self._forwarder.local, self._forwarder.ports, strict=False) if f.kind == "local"), None
+        )
         with suppress(OSError):
             while port is not None and not self._over.is_set():
                 self._supervisor.parking.session(math.inf)

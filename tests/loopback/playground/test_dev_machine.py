@@ -17,7 +17,7 @@ from internlm_setup.core.ssh.ask import NobodyToAsk
 from internlm_setup.core.ssh.connect_errors import ConnectionLost, HostKeyChanged
 from internlm_setup.core.ssh.login_errors import KeyRefused
 from internlm_setup.core.ssh.model import HostSpec
-from internlm_setup.playground.ssh import DevMachine
+from internlm_setup.playground.sshd import DevMachine
 from internlm_setup.ssh_key import service as keys
 from internlm_setup.tunnel import health
 from internlm_setup.tunnel.errors import ForwardingProhibited, NothingListens

@@ -110,6 +110,14 @@ def test_a_server_that_talks_without_end(someone: Person) -> None:
         execute(transport, "head -c 30000000 /dev/zero", patience_s=1.0)
 
 
+def test_a_server_that_does_not_listen(someone: Person) -> None:
+    """Its answer counts although it closed before it was told everything."""
+    transport = someone.log_in()
+    assert transport is not None
+    answer = execute(transport, "echo no; exit 3", "x" * 10_000_000)
+    assert (answer.exit_code, answer.out) == (3, "no\n")
+
+
 def test_modes_are_made_right(someone: Person) -> None:
     """What sshd would refuse for its modes is closed."""
     file = someone.server.authorized_keys

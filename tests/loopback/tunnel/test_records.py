@@ -1,4 +1,4 @@
-"""The door of a tunnel: who may open it, and what callers may not do to it."""
+"""The control socket of a tunnel: whom it answers, and what callers may not do to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from internlm_setup.tunnel.records import Control, Record, held
 from internlm_setup.tunnel.status import Status
 
 pytestmark = pytest.mark.loopback
-LONG = "a folder whose name is too long for the path of a socket, so that the door is a port of loopback" + "." * 20
+LONG = (
+    "a folder whose name is too long for the path of a socket, so that the control socket is a port of loopback"
+    + "." * 20
+)
 
 
 @pytest.fixture(params=["short", LONG], ids=["socket", "port"])
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Record]:
-    """A tunnel of this process, behind either kind of door."""
+    """A tunnel of this process, behind either kind of control socket."""
     state = tmp_path / request.param
 
     def stop() -> None:
@@ -46,7 +49,7 @@ def call(record: Record, words: bytes) -> bytes:
     [b"[" * 60_000 + b"\n", b"\xff\n", b"[]\n", b'{"token": "\\ud800"}\n', b'{"token": "", "do": "stop"}\n', b""],
 )
 def test_callers_without_the_token(record: Record, words: bytes) -> None:
-    """They hear nothing, and the door still opens for others."""
+    """They hear nothing, and others are still answered."""
     assert call(record, words) == b""
     assert record.ask() == STATUS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from internlm_setup.core.ssh.shrink import Larger, Saved, Smaller
+from internlm_setup.core.ssh.compression import Compressor, Decompressor, Saved
 from internlm_setup.tunnel.compression import SELDOM_S, SOON_S, Compression, ratio_of
 from internlm_setup.tunnel.model import Traffic
 
@@ -168,9 +168,9 @@ def test_the_ratio_of_recent_data() -> None:
 def test_packets_become_small_and_large_again() -> None:
     """Each packet can be read as soon as it is there, and what it saved is counted on both sides."""
     sent, received = Saved(), Saved()
-    smaller, larger = Smaller(sent), Larger(received)
+    compressor, decompressor = Compressor(sent), Decompressor(received)
     for packet in (b"a", b"hello " * 100, os.urandom(1000), b"hello " * 100):
-        assert larger(smaller(packet)) == packet
+        assert decompressor(compressor(packet)) == packet
     assert sent == received
     assert sent.size_bytes > 900
 
@@ -178,4 +178,4 @@ def test_packets_become_small_and_large_again() -> None:
 def test_a_packet_that_would_be_enormous() -> None:
     """It is refused before it fills the memory."""
     with pytest.raises(zlib.error):
-        Larger(Saved())(Smaller(Saved())(bytes(1 << 26)))
+        Decompressor(Saved())(Compressor(Saved())(bytes(1 << 26)))

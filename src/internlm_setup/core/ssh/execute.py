@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,8 +51,9 @@ def execute(transport: Transport, command: str, given: str = "", patience_s: flo
         with transport.open_session(timeout=patience_s) as channel:
             channel.settimeout(patience_s)
             channel.exec_command(command)
-            channel.sendall(given.encode())
-            channel.shutdown_write()
+            with suppress(OSError):  # it may have its say and close before it has heard us out
+                channel.sendall(given.encode())
+                channel.shutdown_write()
             out, err = channel.makefile("rb").read(_MOST_BYTES), channel.makefile_stderr("rb").read(_MOST_BYTES)
             if not channel.status_event.wait(patience_s):
                 raise TimeoutError

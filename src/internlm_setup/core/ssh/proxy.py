@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
+from internlm_setup.core import leaving
 from internlm_setup.core.child import running
 from internlm_setup.core.log import mask
 
@@ -38,7 +38,7 @@ class Proxy:
         words = command if os.name == "nt" else f"exec {command}"
         self._stack = ExitStack()
         self._child = self._stack.enter_context(running([*shell, words], env, Path.cwd(), stdin=subprocess.PIPE))
-        atexit.register(self.close)
+        leaving.register(self.close)
         self.sock, self._far = socket.socketpair()
         self._said: deque[str] = deque(maxlen=_LAST_WORDS)
         self._complaining = threading.Thread(target=self._complaints, daemon=True, name="proxy-stderr")
@@ -59,7 +59,7 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
-        atexit.unregister(self.close)
+        leaving.unregister(self.close)
         self._stack.close()
         with suppress(OSError):
             self._far.shutdown(socket.SHUT_RDWR)

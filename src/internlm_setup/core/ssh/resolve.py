@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from internlm_setup.core.ssh.config import (
 from internlm_setup.core.ssh.connect_errors import BadHost, BadJump, JumpsInCircles
 from internlm_setup.core.ssh.model import HostSpec
 
+_SYSTEM = Path("/etc/ssh")
 _MOST_JUMPS = 8
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 _JUMP = re.compile(
@@ -42,8 +45,14 @@ class Here:
 
     user: str
     home: Path
-    system: Path = Path("/etc/ssh")
+    system: Path = _SYSTEM
     run_exec: bool = True
+
+    @classmethod
+    def of(cls, env: Mapping[str, str], home: Path) -> Here:
+        """Find out who and where we are from the environment."""
+        system = Path(env.get("PROGRAMDATA", "C:/ProgramData"), "ssh") if sys.platform == "win32" else _SYSTEM
+        return cls(local_user(env, home), home, system)
 
     @property
     def config_files(self) -> tuple[ConfigFile, ...]:
@@ -69,6 +78,17 @@ class Typed:
     port: int | None = None
     identity_files: tuple[Path, ...] = ()
     jumps: tuple[str, ...] = ()
+
+
+def local_user(env: Mapping[str, str], home: Path) -> str:
+    """Return the account here; where nothing says so, as in a bare container, what the home folder is called."""
+    names = (env.get(name) for name in ("LOGNAME", "USER", "USERNAME"))
+    if said := next(filter(None, names), None):
+        return said
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return home.name
 
 
 def resolve(typed: Typed, here: Here, files: Sequence[ConfigFile] | None = None) -> tuple[HostSpec, HostConfig]:

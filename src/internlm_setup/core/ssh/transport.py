@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import paramiko
 from paramiko.auth_handler import AuthHandler
 
-from internlm_setup.core.ssh import shrink
+from internlm_setup.core.ssh import compression
 from internlm_setup.core.ssh.ask import Prompt
 from internlm_setup.core.ssh.host_certificates import SUFFIX
 from internlm_setup.core.ssh.packets import Packets, credible
@@ -28,7 +28,7 @@ from internlm_setup.core.ssh.packets import Packets, credible
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what a known key of this type signs with
 _POLL_S = 0.1
 _SERVICE = "ssh-userauth"
-_KINDS = shrink.Smaller, shrink.Larger
+_KINDS = compression.Compressor, compression.Decompressor
 _MOST_WORDS = 500
 _NEW_KEYS_S = 300.0  # a line with a long queue takes its time, and paramiko would fail whoever sends meanwhile
 
@@ -131,9 +131,9 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         self.farewell = ""
         self.login = Login(self)
         self.clear_to_send_timeout = _NEW_KEYS_S
-        self._saved = shrink.Saved(), shrink.Saved()
-        smaller, larger = (partial(kind, saved) for kind, saved in zip(_KINDS, self._saved, strict=True))
-        self._compression_info = {shrink.NAME: (smaller, larger), "none": (None, None)}
+        self._saved = compression.Saved(), compression.Saved()
+        compressor, decompressor = (partial(kind, saved) for kind, saved in zip(_KINDS, self._saved, strict=True))
+        self._compression_info = {compression.NAME: (compressor, decompressor), "none": (None, None)}
         self._endings = deque(endings)
         self._over = False
         ours = self.preferred_keys
@@ -171,12 +171,12 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
 
     def compress(self, on: bool) -> None:
         """Ask for compression at the next exchange of keys, or for none."""
-        self._preferred_compression = (shrink.NAME, "none") if on else ("none",)
+        self._preferred_compression = (compression.NAME, "none") if on else ("none",)
 
     @property
     def compressed(self) -> bool:
         """Whether both directions are compressed, or will be after the login."""
-        return bool(self.local_compression == self.remote_compression == shrink.NAME)
+        return bool(self.local_compression == self.remote_compression == compression.NAME)
 
     @property
     def saved_bytes(self) -> int:

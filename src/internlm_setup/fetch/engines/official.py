@@ -85,7 +85,7 @@ class Official:
 
 
 def _reason(error: SetupError | None) -> Text:
-    return Text(en="", zh="") if error is None else Text(en=error.message("en"), zh=error.message("zh"))
+    return Text(en="", zh="") if error is None else error.as_text
 
 
 def _staging(store: Store, hub: Hub) -> Path:

@@ -5,7 +5,6 @@ Its control socket opens streams one by one, so the ports here stay ours. Window
 
 from __future__ import annotations
 
-import atexit
 import os
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from internlm_setup.core import leaving
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.model import HostSpec
 from internlm_setup.tunnel.engines._openssh.asking import Asking
@@ -97,12 +97,12 @@ class _Start:
                 )
 
             def over() -> None:
-                atexit.unregister(over)
+                leaving.unregister(over)
                 process.kill()
                 process.wait()
                 shutil.rmtree(folder, ignore_errors=True)
 
-            atexit.register(over)  # a thread that still waits here may never come to an end
+            leaving.register(over)  # a thread that still waits here may never come to an end
             stack.callback(over)
             complaints = Complaints(process, self.proved)
             while not (folder / CONTROL).exists():

@@ -157,3 +157,30 @@ def test_a_configuration_that_others_can_write(tmp_path: Path, name: str) -> Non
     with pytest.raises(ConfigTooOpen) as caught:
         resolve(Typed("x.test"), here)
     assert caught.value.path == str(tmp_path / ".ssh" / name)
+
+
+@pytest.mark.parametrize(
+    ("env", "user"),
+    [({"LOGNAME": "", "USER": "x", "USERNAME": "y"}, "x"), ({"USERNAME": "张三"}, "张三"), ({}, "account")],
+)
+def test_who_is_here(env: dict[str, str], user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says, else the system's list of accounts."""
+    monkeypatch.setattr("getpass.getuser", lambda: "account")
+    assert Here.of(env, Path("/home/me")).user == user
+
+
+@pytest.mark.parametrize("trouble", [OSError, KeyError, ImportError])
+def test_an_account_without_a_name(trouble: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user id may be on no list, and Windows has none: then the home folder's name is the best guess."""
+
+    def unknown() -> str:
+        raise trouble
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert Here.of({}, Path("/home/me")).user == "me"
+
+
+def test_where_windows_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's files are in %PROGRAMDATA% there, for whoever asks."""
+    monkeypatch.setattr("sys.platform", "win32")
+    assert Here.of({"PROGRAMDATA": "D:/Data"}, Path("C:/Users/me")).system == Path("D:/Data/ssh")

@@ -70,8 +70,8 @@ def install(
     from internlm_setup.core.ssh.connect_errors import BadJump
     from internlm_setup.core.ssh.resolve import Here, parse_jump, resolve
     from internlm_setup.ssh_key import service
-    from internlm_setup.ssh_key.doors import Doors
     from internlm_setup.ssh_key.install import install as install_key
+    from internlm_setup.ssh_key.logins import Logins
 
     found = service.chosen(service.key_folder(session.home), key)
     line = line_of(found)
@@ -79,15 +79,15 @@ def install(
         typed = parse_jump(host)
     except BadJump as cause:
         raise WrongCommandLine(_NO_HOST.fill(host=host), "internlm-setup ssh-key install") from cause
-    spec, _ = resolve(typed, Here(service.user_of(session.env, session.home), session.home))
+    spec, _ = resolve(typed, Here.of(session.env, session.home))
     said = {"path": printable(str(found.path)), "user": spec.user, "host": spec.host, "port": spec.port}
     data = {**data_of(found), "user": spec.user, "host": spec.host, "port": spec.port}
     if dry_run:
         session.output.result({**data, "added": False})
         session.output.talk(_WOULD.fill(**said))
         return
-    doors = Doors(spec, found.path, TerminalAsker(session.output), session.env, accept_new=accept_new)
-    added = install_key(doors.log_in, doors.log_in_with_key, line)
+    logins = Logins(spec, found.path, TerminalAsker(session.output), session.env, accept_new=accept_new)
+    added = install_key(logins.log_in, logins.log_in_with_key, line)
     session.output.result({**data, "added": added})
     session.output.talk((_ADDED if added else _THERE).fill(**said))
     session.output.talk(FINGERPRINT.fill(fingerprint=found.fingerprint))

@@ -122,7 +122,7 @@ class DevMachine:
         return found
 
     def _serve(self, client: socket.socket) -> None:
-        from internlm_setup.playground.ssh.connection import serve
+        from internlm_setup.playground.sshd.connection import serve
 
         if not self.away:
             serve(client, self, self._moving)

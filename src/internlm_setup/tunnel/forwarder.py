@@ -36,7 +36,7 @@ class Counted:
     opened: int
 
 
-class Doors:
+class Forwarder:
     """Every forward's listening side. Safe for several threads."""
 
     def __init__(self, parking: Parking, tell: ev.Listener) -> None:
@@ -65,7 +65,7 @@ class Doors:
             self._remote.append(forward)
             return 0
         listener = Listener(forward.bind)
-        thread = threading.Thread(target=self._accept, args=(listener, forward), daemon=True, name="tunnel-door")
+        thread = threading.Thread(target=self._accept, args=(listener, forward), daemon=True, name="tunnel-listener")
         with self._lock:
             self._listeners[forward] = (listener, thread)
         thread.start()
@@ -148,7 +148,7 @@ class Doors:
                     fail(refusal)
                     return
                 if not said:
-                    self._tell(ev.Noted(Text(en=refusal.message("en"), zh=refusal.message("zh")), warning=True))
+                    self._tell(ev.Noted(refusal.as_text, warning=True))
                 said = True
                 self._over.wait(_ASK_AGAIN_S)
             except OSError:

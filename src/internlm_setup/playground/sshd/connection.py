@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import paramiko
 
-from internlm_setup.playground.ssh.page import Page, listening
+from internlm_setup.playground.sshd.page import Page, listening
 
 if TYPE_CHECKING:
-    from internlm_setup.playground.ssh.machine import DevMachine
+    from internlm_setup.playground.sshd.machine import DevMachine
 
 _LOOK_EVERY_S = 0.1
 _PATIENCE_S = 20.0
 _SLEEP = re.compile(r"(exec )?sleep \d+")
 _RUNS_NOTHING = b"playground: this stand-in for a dev machine runs no commands\n"
 
-_LOG = logging.getLogger("playground.ssh")  # what clients do to a stand-in is nobody's trouble: its lines go nowhere
+_LOG = logging.getLogger("playground.sshd")  # what clients do to a stand-in is nobody's trouble: its lines go nowhere
 _LOG.addHandler(logging.NullHandler())
 _LOG.propagate = False
 

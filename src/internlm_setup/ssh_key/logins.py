@@ -13,7 +13,7 @@ from internlm_setup.core.ssh.login_errors import KeyRefused
 from internlm_setup.core.ssh.model import HostSpec
 
 
-class Doors:
+class Logins:
     """One server and one key."""
 
     def __init__(self, spec: HostSpec, key: Path, ask: Asker, env: Mapping[str, str], *, accept_new: bool) -> None:

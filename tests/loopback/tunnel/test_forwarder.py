@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from internlm_setup.tunnel.doors import Doors
+from internlm_setup.tunnel.forwarder import Forwarder
 from internlm_setup.tunnel.model import Endpoint, Forward
 from internlm_setup.tunnel.parking import Parking
 from servers.tunnels import FakeChannel, FakeSession
@@ -31,11 +31,11 @@ def services() -> Iterator[list[socket.socket]]:
         yield [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
 
 
-def doors_to(services: list[socket.socket], *ports: int) -> Doors:
-    doors = Doors(Parking(1.0, lambda _: None), lambda _: None)
+def forwarder_to(services: list[socket.socket], *ports: int) -> Forwarder:
+    forwarder = Forwarder(Parking(1.0, lambda _: None), lambda _: None)
     for port, service in zip(ports, services, strict=False):
-        doors.open(Forward("remote", Endpoint("", port), Endpoint(*service.getsockname())))
-    return doors
+        forwarder.open(Forward("remote", Endpoint("", port), Endpoint(*service.getsockname())))
+    return forwarder
 
 
 def arrives(service: socket.socket) -> bool:
@@ -49,20 +49,20 @@ def arrives(service: socket.socket) -> bool:
 
 def test_a_port_that_was_named_and_one_that_the_server_chose(services: list[socket.socket]) -> None:
     """Whatever the order, what comes to the named one does not arrive at the other's service."""
-    doors = doors_to(services, 0, 6006)
-    doors.take(Endpoint("", 6006), FakeChannel(FakeSession()))
+    forwarder = forwarder_to(services, 0, 6006)
+    forwarder.take(Endpoint("", 6006), FakeChannel(FakeSession()))
     assert arrives(services[1])
 
 
 def test_ports_that_the_server_chose(services: list[socket.socket]) -> None:
     """Each leads to its own service; what belongs to none is turned away."""
-    doors = doors_to(services, 0, 0)
+    forwarder = forwarder_to(services, 0, 0)
     session = Listens()
-    first, second = doors._remote
-    doors._ask(session, second, None)
-    doors.take(Endpoint("", 7000), FakeChannel(session))
+    first, second = forwarder._remote
+    forwarder._ask(session, second, None)
+    forwarder.take(Endpoint("", 7000), FakeChannel(session))
     assert arrives(services[1])
     session.streams = 1
-    doors.take(Endpoint("", NOT_ASKED_FOR), FakeChannel(session))
+    forwarder.take(Endpoint("", NOT_ASKED_FOR), FakeChannel(session))
     assert session.streams == 0
     assert first != second

@@ -19,7 +19,7 @@ class Saved:
     size_bytes: int = 0
 
 
-class Smaller:
+class Compressor:
     """What we send, a packet at a time."""
 
     def __init__(self, saved: Saved) -> None:
@@ -32,7 +32,7 @@ class Smaller:
         return small
 
 
-class Larger:
+class Decompressor:
     """What the peer sends, a packet at a time."""
 
     def __init__(self, saved: Saved) -> None:
