@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from internlm_setup.tunnel.model import Traffic
 
-SOON_S, SELDOM_S = 0.25, 1.0
+AT_ONCE_S, SOON_S, SELDOM_S = 0.1, 0.25, 1.0
 _YOUNG_S = 60.0  # a session is mostly used as soon as it is there, so a young one is looked at more often
 SLOW_BYTES_PER_S = 8e6
 _BUSY_BYTES_PER_S = 64e3
@@ -51,7 +51,7 @@ class Compression:
     def __init__(self, now_s: float, traffic: Traffic, *, on: bool) -> None:
         """Start with what went through so far, and with what was guessed."""
         self.on = self.guessed = on
-        self.pause_s = SOON_S
+        self.pause_s = AT_ONCE_S if on else SOON_S
         self._seldom_from_s = now_s + _YOUNG_S
         self._at_s, self._traffic = now_s, traffic
         self._rate = 0.0
@@ -67,7 +67,7 @@ class Compression:
             ratio: Tries how small recent data becomes, as a part of its size; asked only when it matters.
         """
         lasted_s = now_s - self._at_s
-        if lasted_s < (_JUDGED_S if self.on and not self.guessed else SOON_S / 2):
+        if lasted_s < (AT_ONCE_S / 2 if self.guessed else _JUDGED_S if self.on else SOON_S / 2):
             return self.on
         before = self._traffic
         moved = (traffic.received_bytes - before.received_bytes, traffic.sent_bytes - before.sent_bytes)
@@ -78,7 +78,8 @@ class Compression:
         self._traffic, self._at_s = traffic, now_s
         rate, grew_from = max(moved) / lasted_s, self._rate
         self._rate = rate
-        self.pause_s = SOON_S if rate >= _BUSY_BYTES_PER_S or now_s < self._seldom_from_s else SELDOM_S
+        soon_s = AT_ONCE_S if self.guessed else SOON_S
+        self.pause_s = soon_s if rate >= _BUSY_BYTES_PER_S or now_s < self._seldom_from_s else SELDOM_S
         if rate < _BUSY_BYTES_PER_S:
             return self.on
         if self.on:
