@@ -100,7 +100,7 @@ def choose(
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
         HubsDiffer: The hubs that were named hold different weights.
     """
-    answers, found = _heard(questions(wanted, world, sources, revision), world, tell, named=bool(sources))
+    answers, found = _heard(questions(wanted, world, sources, revision, tell=tell), world, tell, named=bool(sources))
     primary, why = _pick(found, prefer, named=bool(sources))
     files = select(primary.snapshot)
     told: tuple[Standing, ...] = ()
@@ -128,7 +128,7 @@ def version(
     Raises:
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
     """
-    _, found = _heard(questions(wanted, world, sources, revision, command), world, tell, named=bool(sources))
+    _, found = _heard(questions(wanted, world, sources, revision, command, tell), world, tell, named=bool(sources))
     primary, _ = _pick(found, lambda _: None, named=bool(sources))
     return primary.hub, primary.snapshot
 
