@@ -132,8 +132,12 @@ def _lang(text: str) -> tuple[Value, Text]:
 
 
 def _source(text: str) -> tuple[Value, Text]:
-    allowed = Text(en="`auto` or hubs joined by commas", zh=" `auto` 或以逗号分隔的平台名")
-    return text or None, allowed
+    allowed = Text(
+        en="`auto` alone, or hubs joined by commas, as in `huggingface,modelscope`",
+        zh="单独的 `auto`，或以逗号分隔的平台名，如 `huggingface,modelscope`",
+    )
+    named = [part.strip() for part in text.split(",")]
+    return text if all(named) and (named == ["auto"] or "auto" not in named) else None, allowed
 
 
 def _address(text: str) -> tuple[Value, Text]:
