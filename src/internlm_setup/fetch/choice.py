@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from internlm_setup.core.errors import SetupError, SeveralErrors
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs, silence
-from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all
+from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all, check_ways
 from internlm_setup.fetch.catalog import Model, Wanted
 from internlm_setup.fetch.compare import difference, is_weights, named
 from internlm_setup.fetch.model import Held, Hub, RemoteFile, Snapshot, Standing
@@ -145,7 +145,8 @@ def others(wanted: Wanted, world: World, hub_id: str) -> list[tuple[Hub, Snapsho
 def _heard(
     asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool
 ) -> tuple[list[Answer], list[_Found]]:
-    """Ask all, and return the answers and those that are listings, at least one."""
+    """Ask all, and return the answers and those that are listings, at least one; a proxy that is none is said first."""
+    check_ways(asked, world.network)
     if len(asked) == 1:
         answers = [Answer(asked[0], ask(asked[0], tell, world.clock), 0.0)]
     else:

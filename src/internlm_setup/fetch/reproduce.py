@@ -10,7 +10,7 @@ from pathlib import Path
 from internlm_setup.core.errors import SeveralErrors, UnavailableError
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs
-from internlm_setup.fetch.ask import Answer, Question
+from internlm_setup.fetch.ask import Answer, Question, check_ways
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, failures, look, standing, without_listing
 from internlm_setup.fetch.compare import Shelf, named
@@ -45,6 +45,7 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
         yet: all of it may be on this machine.
     """
     asked = _questions(lock, path, world, sources, tell)
+    check_ways(asked, world.network)
     answers = _look_again(look(asked, world, tell, named=bool(sources)), lock, world, tell)
     held = [(a, a.found, _lacking(lock.files, a.found)) for a in answers if isinstance(a.found, Snapshot)]
     held.sort(key=lambda each: len(each[2]))
