@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from internlm_setup.core.errors import SetupError, SeveralErrors
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs, silence
-from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all
+from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all, check_ways
 from internlm_setup.fetch.catalog import Model, Wanted
 from internlm_setup.fetch.compare import difference, is_weights, named
 from internlm_setup.fetch.model import Held, Hub, RemoteFile, Snapshot, Standing
@@ -100,7 +100,7 @@ def choose(
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
         HubsDiffer: The hubs that were named hold different weights.
     """
-    answers, found = _heard(questions(wanted, world, sources, revision), world, tell, named=bool(sources))
+    answers, found = _heard(questions(wanted, world, sources, revision, tell=tell), world, tell, named=bool(sources))
     primary, why = _pick(found, prefer, named=bool(sources))
     files = select(primary.snapshot)
     told: tuple[Standing, ...] = ()
@@ -128,7 +128,7 @@ def version(
     Raises:
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
     """
-    _, found = _heard(questions(wanted, world, sources, revision, command), world, tell, named=bool(sources))
+    _, found = _heard(questions(wanted, world, sources, revision, command, tell), world, tell, named=bool(sources))
     primary, _ = _pick(found, lambda _: None, named=bool(sources))
     return primary.hub, primary.snapshot
 
@@ -145,7 +145,8 @@ def others(wanted: Wanted, world: World, hub_id: str) -> list[tuple[Hub, Snapsho
 def _heard(
     asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool
 ) -> tuple[list[Answer], list[_Found]]:
-    """Ask all, and return the answers and those that are listings, at least one."""
+    """Ask all, and return the answers and those that are listings, at least one; a proxy that is none is said first."""
+    check_ways(asked, world.network)
     if len(asked) == 1:
         answers = [Answer(asked[0], ask(asked[0], tell, world.clock), 0.0)]
     else:

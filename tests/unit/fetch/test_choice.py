@@ -165,7 +165,7 @@ def test_standing_of_every_hub(world: World, lab: Callable[..., None]) -> None:
     lab("beta", a="same")
     assert lines(world, "chat") == {
         "alpha": (2, 8, "used: it is the first in the usual order"),
-        "beta": (1, 4, "the same bytes in all 1 files whose hashes can be compared (1 shared)"),
+        "beta": (1, 4, "the same bytes in the one file whose hash can be compared (1 shared)"),
         "openxlab": (None, None, "not asked"),
     }
 

@@ -25,6 +25,11 @@ _NO_MODEL = Text(
     zh="缺少参数 `MODEL`，也没有 `--lock FILE` 说明要下载什么",
 )
 
+_NOT_ASKED = Text(
+    en="`--endpoint` names a server of {hub}, but `--source {asked}` does not ask {hub}",
+    zh="`--endpoint` 给出的是 {hub} 的服务器，但 `--source {asked}` 不查询 {hub}",
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -234,6 +239,8 @@ def fetch(
     )
     hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
     nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]
+    for hub in (hub for hub, _ in nearer if settings.sources and hub not in settings.sources):
+        raise WrongCommandLine(problem=_NOT_ASKED.fill(hub=hub, asked=settings.source), command="internlm-setup fetch")
     with session.progress() as listener:
         env = proxied(session.env, proxy)
         world = make_world(env, session.home, Path.cwd(), session.paths, settings, nearer)
