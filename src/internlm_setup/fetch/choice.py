@@ -33,6 +33,7 @@ _STILL_SILENT = Text(
     en="it did not answer a while ago, so it was not waited for",
     zh="它不久前没有应答，因此没有等待",
 )
+_COMPARED = Text(en="compared with the version of {hub}: {why}", zh="与 {hub} 的版本比较：{why}")
 _DIFFERENT = Text(
     en="{other} holds other bytes of {names}; the version of {hub} is used, and nothing is mixed",
     zh="{other} 上的 {names} 内容不同；采用 {hub} 的版本，不会混用",
@@ -113,23 +114,34 @@ def choose(
 
 
 def version(
-    wanted: Wanted, world: World, tell: events.Listener, *, sources: Sequence[str], revision: str | None, command: str
+    wanted: Wanted,
+    world: World,
+    tell: events.Listener,
+    *,
+    sources: Sequence[str],
+    revision: str | None,
+    command: str,
+    because: Text | None = None,
 ) -> tuple[Hub, Snapshot]:
     """Return the listing that a fetch would take, and whose it is.
 
     Args:
         wanted: The model and its ids.
         world: The run's world.
-        tell: Told who is asked.
+        tell: Told who is asked, and whose listing it is where that was not said.
         sources: Hubs that were named, in order of preference; empty means `auto`.
         revision: None for each hub's default.
         command: What to propose where a hub cannot be had.
+        because: Why these are the hubs, where nobody named them.
 
     Raises:
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
     """
-    _, found = _heard(questions(wanted, world, sources, revision, command), world, tell, named=bool(sources))
-    primary, _ = _pick(found, lambda _: None, named=bool(sources))
+    asked = questions(wanted, world, sources, revision, command)
+    _, found = _heard(asked, world, tell, named=bool(sources))
+    primary, why = _pick(found, lambda _: None, named=bool(sources))
+    if because or len(asked) > 1:
+        tell(events.Noted(_COMPARED.fill(hub=primary.hub.id, why=because or why)))
     return primary.hub, primary.snapshot
 
 
