@@ -282,9 +282,9 @@ def _judge(told: Sequence[Standing], wanted: Wanted, tell: events.Listener, *, n
         for other in (each for each in differing if each.hub != used.hub):
             weights = tuple(filter(is_weights, other.different))
             if weights:
-                fetch = f"internlm-setup fetch {wanted.name} --source"
+                fetch = f"internlm-setup fetch {wanted.typed} --source"
                 commands = ", ".join(f"`{fetch} {hub}`" for hub in (used.hub, other.hub))
-                raise HubsDiffer(wanted.name, used.hub, other.hub, named(weights), weights, commands)
+                raise HubsDiffer(wanted.typed, used.hub, other.hub, named(weights), weights, commands)
         differing = [each for each in differing if each.hub == used.hub]  # nobody chose between its endpoints
     if differing:
         paths = dict.fromkeys(path for each in differing for path in each.different)

@@ -126,6 +126,17 @@ def test_named_hubs_with_other_weights_are_refused(machine: Machine, hub: HubSer
     assert machine.run("fetch", MODEL, "--source", "huggingface,modelscope", "--include", "*.json").code == 0
 
 
+def test_a_choice_outside_the_catalogue(machine: Machine, hub: HubServer, folder: Path) -> None:
+    """Each proposed command is understood as it stands."""
+    other = make_standin(folder.with_name("other"), weights_bytes=1 << 20)
+    hub.add(
+        Repository(dict.fromkeys(("modelscope", "huggingface"), "acme/foo"), folder, overlays={"modelscope": other})
+    )
+    done = machine.run("fetch", "acme/foo", "--source", "huggingface,modelscope")
+    assert (done.code, "`internlm-setup fetch acme/foo --source modelscope`" in done.err) == (1, True), done.err
+    assert machine.run("fetch", "acme/foo", "--source", "modelscope").code == 0
+
+
 def test_named_hubs_with_another_readme_are_used(
     machine: Machine, hub: HubServer, folder: Path, model: Mapping[str, bytes]
 ) -> None:
