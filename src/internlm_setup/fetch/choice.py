@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from internlm_setup.core.errors import SetupError, SeveralErrors
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs, silence
 from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all
-from internlm_setup.fetch.catalog import Model, Wanted
+from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.compare import difference, is_weights, named
+from internlm_setup.fetch.errors import NotAtHub
 from internlm_setup.fetch.model import Held, Hub, RemoteFile, Snapshot, Standing
 from internlm_setup.fetch.source_errors import HubsDiffer
 from internlm_setup.fetch.transfer import events
@@ -20,6 +22,7 @@ MUCH_SLOWER = 3.0
 MUCH_LATER_S = 1.0
 _USED = Text(en="used: {why}", zh="采用：{why}")
 _ONLY = Text(en="no other hub answered", zh="没有其他平台应答")
+_NAMED_ALONE = Text(en="no other hub was named", zh="没有指定其他平台")
 _FIRST_ADDRESS = Text(en="it is the first of its addresses", zh="它是该平台的第一个地址")
 _NAMED_FIRST = Text(en="it was named first", zh="它写在最前面")
 _SOONER = Text(
@@ -193,20 +196,23 @@ def _listings(answers: Sequence[Answer]) -> list[_Found]:
     return [_Found(a.question.hub, a.found, a.after_s) for a in answers if isinstance(a.found, Snapshot)]
 
 
-def standings(model: Model, world: World, tell: events.Listener, *, ask_hubs: bool) -> tuple[Standing, ...]:
-    """Say what each hub of the catalogue holds of a model: what a fetch with `auto` would find.
+def standings(
+    wanted: Wanted, world: World, tell: events.Listener, *, sources: Sequence[str] = (), ask_hubs: bool
+) -> tuple[Standing, ...]:
+    """Say what each hub holds of a model: what a fetch with these sources, or with `auto`, would find.
 
-    A hub that cannot be asked is a line, not an error. OpenXLab publishes no hashes and is not asked.
+    A hub that cannot be asked is a line, not an error. OpenXLab publishes no hashes and is asked only when named.
     """
-    wanted = world.catalog.want(model.name)
-    known: dict[str, Standing] = {}
+    answers: list[Answer] = []
     if ask_hubs:
-        answers = look(questions(wanted, world, (), None), world, tell, named=False)
-        found = _listings(answers)
-        primary, why = _pick(found, lambda _: None, named=False) if found else (None, _ONLY)
-        files = primary.snapshot.files if primary else ()
-        known = {standing.hub: standing for standing in _standings(answers, primary, files, why)}
-    order = dict.fromkeys(h for h in (*world.auto, *wanted.ids) if h in wanted.ids)
+        with suppress(NotAtHub):
+            answers = look(questions(wanted, world, sources, None), world, tell, named=bool(sources))
+    found = _listings(answers)
+    primary, why = _pick(found, lambda _: None, named=bool(sources)) if found else (None, _ONLY)
+    why = _NAMED_ALONE if why is _ONLY and len(sources) == 1 else why
+    files = primary.snapshot.files if primary else ()
+    known = {standing.hub: standing for standing in _standings(answers, primary, files, why)}
+    order = dict.fromkeys(h for h in (*known, *world.auto, *wanted.ids) if h in wanted.ids)
     unknown = (h for h in order if h not in known)
     known |= {h: _unasked(h, wanted.ids[h], world) for h in unknown}
     return tuple(known[h] for h in order)
