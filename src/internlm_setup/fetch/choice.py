@@ -21,7 +21,7 @@ from internlm_setup.fetch.world import World, questions
 MUCH_SLOWER = 3.0
 MUCH_LATER_S = 1.0
 _USED = Text(en="used: {why}", zh="采用：{why}")
-_ONLY = Text(en="no other hub answered", zh="没有其他平台应答")
+_ONLY = Text(en="no other hub has a listing", zh="其他平台没有可用的列表")
 _NAMED_ALONE = Text(en="no other hub was named", zh="没有指定其他平台")
 _FIRST_ADDRESS = Text(en="it is the first of its addresses", zh="它是该平台的第一个地址")
 _NAMED_FIRST = Text(en="it was named first", zh="它写在最前面")

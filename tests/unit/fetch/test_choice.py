@@ -135,7 +135,7 @@ def test_a_hub_that_refuses_stops_nobody(world: World, lab: Callable[..., None])
     lab("beta", a_bin="x")
     choice = chosen(world, [])
     assert states(choice.hubs) == {"beta": "used", "alpha": "failed"}
-    assert choice.hubs[0].verdict.en == "used: no other hub answered"
+    assert choice.hubs[0].verdict.en == "used: no other hub has a listing"
     assert "has no model repository `lab/chat`" in choice.hubs[1].verdict.en
 
 
@@ -176,7 +176,7 @@ def test_a_hub_that_fails_is_a_line(world: World, lab: Callable[..., None]) -> N
     lab("beta", a="same")
     shown = lines(world, "chat")
     assert "has no model repository `lab/chat`" in shown["alpha"][2]
-    assert shown["beta"] == (1, 4, "used: no other hub answered")
+    assert shown["beta"] == (1, 4, "used: no other hub has a listing")
 
 
 def test_only_hubs_that_were_named_are_asked(world: World, lab: Callable[..., None]) -> None:
