@@ -70,7 +70,7 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
     )
 
 
-def check_sources(contents: Sequence[Content], choice: Choice, model: str, path: Path) -> None:
+def check_sources(contents: Sequence[Content], choice: Choice, model: Wanted, path: Path) -> None:
     """Refuse to begin when some of what is missing is to be had nowhere.
 
     Raises:
@@ -84,16 +84,17 @@ def check_sources(contents: Sequence[Content], choice: Choice, model: str, path:
     if gone and choice.unheard:
         raise LockedFilesOutOfReach(str(path), named(gone), ", ".join(choice.unheard), gone)
     if gone:
-        raise LockedFilesGone(str(path), model, named(gone), ", ".join(hub.id for hub, _ in choice.holders), gone)
+        fetch, asked = f"internlm-setup fetch {model.typed}{model.where}", (hub.id for hub, _ in choice.holders)
+        raise LockedFilesGone(str(path), fetch, named(gone), ", ".join(asked), gone)
 
 
 def wanted(lock: Lock, world: World, sources: Sequence[str]) -> Wanted:
     """Return the model with its repositories: those of the lock, and others that the catalogue knows."""
-    ids = dict(lock.wanted.ids)
+    ids, outside = dict(lock.wanted.ids), lock.hubs[0].repo
     with suppress(UnknownModel):
-        known = world.catalog.find(lock.hubs[0].repo).ids
-        ids = {**{h: known[h] for h in (*world.auto, *sources) if h in known}, **ids}
-    return Wanted(lock.model, ids)
+        known = world.catalog.find(outside).ids
+        ids, outside = {**{h: known[h] for h in (*world.auto, *sources) if h in known}, **ids}, ""
+    return Wanted(lock.model, ids, outside)
 
 
 def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str], tell: events.Listener) -> list[Question]:

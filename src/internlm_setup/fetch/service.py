@@ -150,7 +150,7 @@ def _look(target: Target, request: Request, world: World, tell: events.Listener)
     elsewhere = reuse.search(contents, places, folder, tell)
     if request.reproduces:
         unfound = [content for content in contents if content.key not in elsewhere]
-        check_sources(unfound, choice, target.wanted.name, request.reproduces)
+        check_sources(unfound, choice, target.wanted, request.reproduces)
     present = engines.present_bytes(request.engine, store, choice.hub, contents)
     return Plan(target.wanted, choice, folder, found, contents, present, elsewhere, target.revision)
 
@@ -215,7 +215,7 @@ def _take_here(
     """Use what is on this machine, and make sure that the rest is to be had, and that there is room for it."""
     taken = reuse.take(made.contents, made.elsewhere, store, copy=request.copy, tell=tell, finished=finished)
     if request.reproduces:
-        check_sources(taken.missing, made.choice, made.wanted.name, request.reproduces)
+        check_sources(taken.missing, made.choice, made.wanted, request.reproduces)
     check_space(made.folder, made.missing_bytes - taken.saved_bytes)
     return taken
 

@@ -101,7 +101,7 @@ class LockedFilesGone(NotFoundError):
     """All hubs answered, and none has some locked files any more."""
 
     path: str
-    model: str
+    fetch: str
     names: str
     hubs: str
     files: tuple[str, ...]
@@ -112,8 +112,8 @@ class LockedFilesGone(NotFoundError):
         zh="没有平台仍有 `{path}` 所锁定的这些文件：{names}（已查询：{hubs}）",
     )
     hint = Text(
-        en="nothing was fetched; to lock what is published now: `internlm-setup fetch {model} --lock NEW`",
-        zh="没有下载任何内容；锁定现在公布的内容：`internlm-setup fetch {model} --lock NEW`",
+        en="nothing was fetched; to lock what is published now: `{fetch} --lock NEW`",
+        zh="没有下载任何内容；锁定现在公布的内容：`{fetch} --lock NEW`",
     )
 
 

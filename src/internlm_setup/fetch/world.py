@@ -137,21 +137,21 @@ def questions(
         UnknownHub: A named hub is not installed.
         NotAtHub: None of the hubs has it.
     """
-    command = command or f"internlm-setup fetch {wanted.name}"
+    command = command or f"internlm-setup fetch {wanted.typed}"
     for hub_id in sources:
         hubs.get(hub_id)
     has = [h for h in dict.fromkeys((*world.auto, *wanted.ids)) if h in wanted.ids and hubs.is_known(h)]
     asked = [h for h in sources if h in has] if sources else [h for h in has if h in world.auto] or has
     if not asked:
         title = ", ".join(hubs.get(h).title for h in sources[:1] or world.auto)
-        raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
+        raise NotAtHub(wanted.typed, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
     for hub_id in (h for h in sources if h not in asked):
-        tell(events.Noted(NotAtHub(wanted.name, hubs.get(hub_id).title, "").as_text, warning=True))
+        tell(events.Noted(NotAtHub(wanted.typed, hubs.get(hub_id).title, "").as_text, warning=True))
     for hub_id in dict.fromkeys(h for h, _ in world.nearer if h not in (*asked, *sources)):
-        tell(events.Noted(_UNUSED.fill(hub=hub_id, model=wanted.name), warning=True))
+        tell(events.Noted(_UNUSED.fill(hub=hub_id, model=wanted.typed), warning=True))
     found = []
     for hub_id in asked:
-        other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
+        other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), wanted.where)
         made = world.each_endpoint(hub_id)
         for hub in made:
             asked_revision = hub.default_revision if revision is None else revision

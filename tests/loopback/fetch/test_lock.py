@@ -89,6 +89,21 @@ def test_nobody_has_it_any_more(machine: Machine, change: Change) -> None:
     assert not (machine.root / "again" / "work" / "again").exists()
 
 
+def test_nobody_has_it_any_more_outside_the_catalogue(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
+    """The proposed command names the repository and its hub, and locks what is there now."""
+    for weights_bytes in (1 << 20, 2 << 20):
+        made = make_standin(tmp_path / str(weights_bytes), weights_bytes=weights_bytes)
+        hub.add(Repository({"modelscope": "acme/foo"}, made))
+        if not (machine.cwd / LOCK).exists():
+            machine.fetch("acme/foo", "modelscope", lock=LOCK)
+    with pytest.raises(LockedFilesGone) as caught:
+        again(machine)
+    command = "internlm-setup fetch acme/foo --source modelscope --lock"
+    assert f"`{command} NEW`" in str(caught.value.next_step())
+    done = machine.run(*command.split()[1:], "new", "--to", "there")
+    assert done.code == 0, done.err
+
+
 def test_who_may_have_it_cannot_be_reached(machine: Machine, change: Change, closed: str) -> None:
     """Exit 69: another time it may be there."""
     machine.fetch(lock=LOCK)

@@ -95,6 +95,13 @@ def test_unknown_hub(world: World) -> None:
     assert caught.value.known == "huggingface, modelscope, openxlab, alpha, beta"
 
 
+def test_a_command_outside_the_catalogue(world: World) -> None:
+    """It names the whole repository, and the hub where Hugging Face is not meant."""
+    again = [q.instead for q in questions(world.catalog.want("who/what"), world, (), None)]
+    again += [q.instead for q in questions(world.catalog.want("who/what", ["beta"]), world, ["beta"], None)]
+    assert again == ["internlm-setup fetch who/what", "internlm-setup fetch who/what --source beta"]
+
+
 def test_hubs_outside_the_catalogue(world: World) -> None:
     """A repository outside the catalogue is asked for under its own name."""
     found = questions(Wanted("x", {"beta": "any/x"}), world, ["beta"], None)

@@ -127,8 +127,9 @@ def _check_as(session: Session, path: Path, as_model: str, source: str | None, l
 
     settings = session.settings(source=source)
     model, revision = split_revision(as_model)
-    world, sources = _world(session, settings), settings.sources
-    return verify_as(path, model, world, revision=revision, sources=sources, tell=listener)
+    world, usual = _world(session, settings), settings.sources
+    sources = () if source is None else usual
+    return verify_as(path, model, world, revision=revision, sources=sources, usual=usual, tell=listener)
 
 
 def _mend(session: Session, report: Report, listener: Listener) -> Repair:
