@@ -14,6 +14,7 @@ from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 REASONS = {
+    errno.ENOENT: Text(en="no such file or folder", zh="没有此文件或目录"),
     errno.ENOSPC: Text(en="the disk is full", zh="磁盘已满"),
     errno.EDQUOT: Text(en="your disk quota is used up", zh="磁盘配额已用完"),
     errno.EACCES: Text(en="permission denied", zh="没有权限"),

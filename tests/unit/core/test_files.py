@@ -113,6 +113,14 @@ def test_name_too_long(tmp_path: Path) -> None:
         write_atomically(tmp_path / ("n" * 300), b"x")
 
 
+def test_nothing_there(tmp_path: Path) -> None:
+    """What is missing is said to be so in both languages."""
+    with pytest.raises(CannotRead) as caught, reading(tmp_path / "none"):
+        (tmp_path / "none").read_bytes()
+    assert caught.value.message().endswith("no such file or folder")
+    assert "没有此文件或目录" in caught.value.message("zh")
+
+
 def test_unknown_reason_keeps_the_systems_words(tmp_path: Path) -> None:
     """An error we have no words for says what the system said."""
     with pytest.raises(CannotWrite) as caught, writing(tmp_path):
