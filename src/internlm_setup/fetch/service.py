@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from internlm_setup.fetch.transfer.manifest import (
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
+from internlm_setup.fetch.transfer.trace import tracing
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World
 
@@ -171,7 +172,7 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
         finished.add(vouch(entry))
 
     received = 0
-    try:
+    with closing(finished), tracing(None if request.trace is None else world.cwd / request.trace) as trace:
         taken = _take_here(made, store, request, record, tell)
         work = engines.Work(
             hub=made.hub,
@@ -185,13 +186,11 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
             tell=tell,
             finished=record,
-            trace=None if request.trace is None else world.cwd / request.trace,
+            trace=trace,
         )
         if taken.missing:
             outcomes, received = engines.carry(request.engine, work)
             engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
-    finally:
-        finished.close()
     engines.tidy(store)
     entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}

@@ -9,10 +9,11 @@ from internlm_setup.core.text import Text
 from internlm_setup.fetch import engines, history, layouts, lockfile, reproduce
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, choose
+from internlm_setup.fetch.engine_errors import NoTrace
 from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import RemoteFile, Snapshot
 from internlm_setup.fetch.source_errors import NotWithLock
-from internlm_setup.fetch.transfer import events
+from internlm_setup.fetch.transfer import events, trace
 from internlm_setup.fetch.transfer.plan import select
 from internlm_setup.fetch.world import World
 
@@ -88,6 +89,10 @@ def resolve(request: Request, world: World, tell: events.Listener) -> Target:
         SetupError: Unknown names, hubs that do not answer, refuse or differ, hostile listings, a lock that is none.
     """
     engine = engines.get(request.engine)
+    if request.trace is not None:
+        if engine.id != "native":
+            raise NoTrace
+        trace.check_place(world.cwd / request.trace)
     target = _locked(request.reproduces, request, world, tell) if request.reproduces else _asked(request, world, tell)
     engine.check(target.choice.hub, request.limit_rate_bytes_per_s)
     return target

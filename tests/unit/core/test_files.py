@@ -15,6 +15,7 @@ from internlm_setup.core.files import (
     REASONS,
     CannotRead,
     CannotWrite,
+    check_writable,
     reading,
     sync_folder,
     write_atomically,
@@ -105,6 +106,18 @@ def test_file_where_a_folder_should_be(tmp_path: Path) -> None:
         write_atomically(tmp_path / "file" / "below" / "name", b"x")
     assert caught.value.message() == f"cannot write `{tmp_path}/file/below/name`: a file is where a folder is needed"
     assert "需要文件夹的位置已有一个文件" in caught.value.message("zh")
+
+
+def test_looked_at_before(tmp_path: Path) -> None:
+    """A place that takes no file is found out without one; a good place stays as it was."""
+    (tmp_path / "file").write_bytes(b"x")
+    for name, reason in (("file/below/name", errno.ENOTDIR), ("", errno.EISDIR), ("n" * 300, errno.ENAMETOOLONG)):
+        with pytest.raises(CannotWrite) as caught:
+            check_writable(tmp_path / name)
+        assert caught.value.reason is REASONS[reason]
+    check_writable(tmp_path / "a" / "b" / "new")
+    check_writable(tmp_path / "file")
+    assert names_in(tmp_path) == ["file"]
 
 
 def test_name_too_long(tmp_path: Path) -> None:

@@ -151,6 +151,21 @@ class ChangedMeanwhile(WriteError):
 
 
 @dataclass(eq=False)
+class NotATrace(WriteError):
+    """The file to write the trace into holds something else."""
+
+    code = "fetch.not-a-trace"
+    text = Text(
+        en="`{path}` holds something else than a trace, and is not replaced",
+        zh="`{path}` 的内容不是 `--trace` 的记录，不会被覆盖",
+    )
+    hint = Text(
+        en="give `--trace` another name, or move that file away", zh="请给 `--trace` 换一个文件名，或移走该文件"
+    )
+    path: str
+
+
+@dataclass(eq=False)
 class BadRedirect(ProtocolError):
     """A redirect that must not be followed."""
 
