@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from internlm_setup.core.files import reading, write_if_changed
+from internlm_setup.core.files import check_writable, reading, write_if_changed
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.model import RemoteFile, Snapshot
 from internlm_setup.fetch.names import EITHER, PART
@@ -94,8 +94,9 @@ def check_place(path: Path, wanted: Wanted) -> None:
     """Say before a fetch whether its lock may be written: not over the lock of another model, nor over anything else.
 
     Raises:
-        OtherLock, BadLock, HostileListing, CannotRead: As they say.
+        OtherLock, BadLock, HostileListing, CannotRead, CannotWrite: As they say.
     """
+    check_writable(path)
     if not path.exists():
         return
     there = read(path)

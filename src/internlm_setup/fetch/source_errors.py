@@ -78,6 +78,24 @@ class OtherLock(WriteError):
 
 
 @dataclass(eq=False)
+class PlaceOfModel(SetupError):
+    """A file to write beside the model would be where the model's own files go."""
+
+    option: str
+    path: str
+
+    exit_code = ExitCode.USAGE
+    code = "fetch.place-of-model"
+    text = Text(
+        en="`{option} {path}` is where a file of the model itself goes",
+        zh="`{option} {path}` 是模型自身文件的位置",
+    )
+    hint = Text(
+        en="nothing was fetched; give `{option}` another name", zh="没有下载任何内容；请给 `{option}` 换一个文件名"
+    )
+
+
+@dataclass(eq=False)
 class NotWithLock(SetupError):
     """An option that says what a lock file has already said."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 
 from internlm_setup.core.text import Text
@@ -12,9 +13,9 @@ from internlm_setup.fetch.choice import Choice, choose
 from internlm_setup.fetch.engine_errors import NoTrace
 from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import RemoteFile, Snapshot
-from internlm_setup.fetch.source_errors import NotWithLock
+from internlm_setup.fetch.source_errors import NotWithLock, PlaceOfModel
 from internlm_setup.fetch.transfer import events, trace
-from internlm_setup.fetch.transfer.plan import select
+from internlm_setup.fetch.transfer.plan import STATE_FOLDER, select
 from internlm_setup.fetch.world import World
 
 LOCK = "lock"  # what proves a file that a lock file named
@@ -94,6 +95,9 @@ def resolve(request: Request, world: World, tell: events.Listener) -> Target:
             raise NoTrace
         trace.check_place(world.cwd / request.trace)
     target = _locked(request.reproduces, request, world, tell) if request.reproduces else _asked(request, world, tell)
+    for option, path in (("--lock", None if request.reproduces else request.lock), ("--trace", request.trace)):
+        if path is not None and _is_of_model(world.cwd / path, target):
+            raise PlaceOfModel(option, str(path))
     engine.check(target.choice.hub, request.limit_rate_bytes_per_s)
     return target
 
@@ -134,6 +138,16 @@ def _locked(path: Path, request: Request, world: World, tell: events.Listener) -
     model = reproduce.wanted(lock, world, request.sources)
     folder, called = _place(request, world, model, lock.snapshot, None)
     return Target(model, choice, folder, called.revision)
+
+
+def _is_of_model(path: Path, target: Target) -> bool:
+    """Say whether a file there would be one of the model's, or stand where it needs a folder, on any file system."""
+    place, folder = path.parent.resolve() / path.name, target.folder.resolve()
+    if not place.is_relative_to(folder):
+        return folder.is_relative_to(place)
+    parts = [part.casefold() for part in place.relative_to(folder).parts]
+    own = (STATE_FOLDER, *(file.path for file in target.choice.snapshot.files))
+    return any(all(map(eq, parts, path.casefold().split("/"))) for path in own)
 
 
 def _place(

@@ -189,11 +189,12 @@ def test_a_look_writes_no_lock(machine: Machine, model: Mapping[str, bytes]) -> 
     assert {c.paths[0]: [s.hub for s in c.sources] for c in plan.contents}[WEIGHTS] == ["modelscope", "huggingface"]
 
 
-def test_a_place_that_takes_no_lock(machine: Machine) -> None:
-    """The model is complete all the same, and the refusal is told."""
+def test_a_place_that_takes_no_lock(machine: Machine, hub: HubServer) -> None:
+    """Found before anybody is asked, and before there is a folder."""
     (machine.cwd / "file").write_text("")
     with pytest.raises(CannotWrite):
         machine.fetch(lock=Path("file") / "chat.lock")
+    assert ([file.name for file in machine.cwd.iterdir()], len(hub.log)) == (["file"], 0)
 
 
 def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:

@@ -36,6 +36,19 @@ def test_no_trace_over_anything_else(machine: Machine, hub: HubServer, engine: s
     assert [(file.name, file.read_text()) for file in machine.cwd.iterdir()] == [("notes.txt", '{"path": "mine"}\n')]
 
 
+@pytest.mark.parametrize("option", ["--lock", "--trace"])
+@pytest.mark.parametrize(
+    "place", ["m/config.json", "M/../m/Config.JSON", "m/config.json/x", "m", "m/.internlm-setup/x"]
+)
+def test_not_in_the_place_of_the_model(machine: Machine, option: str, place: str) -> None:
+    """Exit 2, and nothing is written; beside the model's files there is room."""
+    (machine.cwd / "M").mkdir()
+    done = machine.run("fetch", MODEL, "--to", "m", "--include", "*.json", option, place)
+    assert (done.code, f"`{option} {place}`" in done.err) == (2, True), done.err
+    assert [file.name for file in machine.cwd.iterdir()] == ["M"]
+    assert machine.run("fetch", MODEL, "--to", "m", "--include", "*.json", option, "m/mine").code == 0
+
+
 def test_a_look_leaves_no_trace(machine: Machine) -> None:
     """`--dry-run` looks at the place alone."""
     service.plan(service.Request(MODEL, trace=Path(TRACE)), machine.world())
