@@ -47,10 +47,10 @@ class BadLock(ConfigError):
     """A lock file holds something else, or what no fetch would write."""
 
     path: str
-    reason: str
+    reason: Text
 
     code = "fetch.bad-lock"
-    text = Text(en="`{path}` is not a lock file: {reason}", zh="`{path}` 不是锁文件：{reason}")
+    text = Text(en="`{path}` cannot be used as a lock file: {reason}", zh="`{path}` 不能用作锁文件：{reason}")
     hint = Text(
         en="it was not changed; take another name, or get the file again from where it came",
         zh="该文件没有被改动；请换一个文件名，或从原处重新获取该文件",

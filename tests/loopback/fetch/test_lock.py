@@ -213,7 +213,7 @@ def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
         (("--lock", "chat.lock", "--revision", "v1"), 2, "`--revision` cannot be given with `--lock` alone"),
         (("--lock", "chat.lock", "--include", "*"), 2, "`--include` cannot be given"),
         ((OTHER, "--lock", "chat.lock"), 73, f"is the lock of `{MODEL}`"),
-        ((MODEL, "--lock", "notes.txt"), 78, "is not a lock file"),
+        ((MODEL, "--lock", "notes.txt"), 78, "cannot be used as a lock file: it is not JSON"),
     ):
         done = machine.run("fetch", *words)
         assert (done.code, said in done.err) == (code, True), done.err

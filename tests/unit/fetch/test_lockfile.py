@@ -107,7 +107,7 @@ def top(**fields: object) -> Edit:
         (file(sha256="A" * 64), BadLock),
         (file(sha256="x"), BadLock),
         (file(git_sha1="x"), HostileListing),
-        (file(git_sha1=[]), HostileListing),
+        (file(git_sha1=[]), BadLock),
         (lambda lock: lock["files"][0].pop("sha256"), BadLock),
         (lambda lock: lock["files"].append(lock["files"][0]), HostileListing),
     ],
@@ -127,6 +127,26 @@ def test_something_else(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(BadLock):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "en", "zh"),
+    [
+        (top(schema=2), "version 2, and this program reads version 1", "格式版本是 2"),
+        (top(schema="x"), "its field `schema` is missing or wrong", "字段 `schema` 缺失或有误"),
+        (top(hubs=[]), "`hubs` is missing", "`hubs` 缺失"),
+        (hub(repo=7), "`hubs[0].repo` is missing", "`hubs[0].repo` 缺失"),
+        (lambda lock: lock["files"][1].pop("sha256"), "`files[1].sha256` is missing", "`files[1].sha256` 缺失"),
+    ],
+)
+def test_what_is_wrong_is_named(path: Path, edit: Edit, en: str, zh: str) -> None:
+    """In either language, without a word of Python's."""
+    value = json.loads(path.read_text("utf-8"))
+    edit(value)
+    path.write_text(json.dumps(value), "utf-8")
+    with pytest.raises(BadLock) as caught:
+        read(path)
+    assert (en in caught.value.message(), zh in caught.value.message("zh")) == (True, True), caught.value.message()
 
 
 def test_where_a_lock_may_be_written(path: Path) -> None:
