@@ -18,11 +18,13 @@ from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.model import RemoteFile, Snapshot
 from internlm_setup.fetch.names import EITHER, PART
 from internlm_setup.fetch.source_errors import BadLock, NoLock, OtherLock
+from internlm_setup.fetch.transfer.errors import HostileListing
 from internlm_setup.fetch.transfer.plan import check_listing
 
 SCHEMA = 1
 _HUB = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HOSTILE = Text(en="`{entry}`: {reason}", zh="`{entry}`：{reason}")
 _NOT_JSON = Text(en="it is not JSON", zh="内容不是 JSON")
 _OTHER_FORMAT = Text(
     en="its format is version {schema}, and this program reads version {ours}",
@@ -78,8 +80,7 @@ def read(path: Path) -> Lock:
     Raises:
         NoLock: It is not there.
         CannotRead: The system refused.
-        BadLock: It is no lock.
-        HostileListing: It names a file or a folder that may not be written.
+        BadLock: It is no lock, or it names a file or a folder that may not be written.
     """
     if not path.exists():
         raise NoLock(str(path))
@@ -87,11 +88,13 @@ def read(path: Path) -> Lock:
         data = path.read_bytes()
     try:
         lock = _lock(data)
+        check_listing(str(path), lock.files)
+        for name in (name for each in lock.hubs for name in (each.revision, each.commit) if name):
+            check_listing(str(path), [RemoteFile(name, None)])  # a folder may be named by it
     except _Fault as fault:
         raise BadLock(str(path), fault.reason) from fault
-    check_listing(str(path), lock.files)
-    for name in (name for each in lock.hubs for name in (each.revision, each.commit) if name):
-        check_listing(str(path), [RemoteFile(name, None)])  # a folder may be named by it
+    except HostileListing as hostile:  # said by a file, and no hub is to blame
+        raise BadLock(str(path), _HOSTILE.fill(entry=hostile.entry, reason=hostile.reason)) from hostile
     return lock
 
 
@@ -99,7 +102,7 @@ def check_place(path: Path, wanted: Wanted) -> None:
     """Say before a fetch whether its lock may be written: not over the lock of another model, nor over anything else.
 
     Raises:
-        OtherLock, BadLock, HostileListing, CannotRead, CannotWrite: As they say.
+        OtherLock, BadLock, CannotRead, CannotWrite: As they say.
     """
     check_writable(path)
     if not path.exists():

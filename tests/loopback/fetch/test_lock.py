@@ -228,5 +228,6 @@ def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
     value["files"][0]["path"] = "../escaped"
     (machine.cwd / LOCK).write_text(json.dumps(value))
     done = machine.run("fetch", "--lock", "chat.lock", "--to", "again")
-    assert (done.code, "outside the model's folder" in done.err) == (76, True)
+    assert (done.code, "outside the model's folder" in done.err) == (78, True)
+    assert "hub" not in done.err
     assert not (machine.cwd / "escaped").exists()
