@@ -18,7 +18,6 @@ from internlm_setup.fetch.transfer import events, trace
 from internlm_setup.fetch.transfer.plan import STATE_FOLDER, select
 from internlm_setup.fetch.world import World
 
-LOCK = "lock"  # what proves a file that a lock file named
 _BEGUN = Text(en="the folder was begun with its version", zh="该文件夹是用它的版本开始的")
 _ITS_LAYOUT = Text(en="it is the hub of the layout", zh="它是该布局所属的平台")
 _INVENTED = Text(

@@ -221,6 +221,17 @@ def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
     assert json.loads((machine.cwd / LOCK).read_text())["model"] == MODEL
 
 
+def test_a_lock_that_is_wrong_about_a_hash(machine: Machine) -> None:
+    """The lock is named as what says so, not the hub."""
+    machine.fetch(source="openxlab", lock=LOCK, include=("config.json",))
+    value = json.loads((machine.cwd / LOCK).read_text())
+    value["files"][0]["sha256"] = "0" * 64
+    (machine.cwd / LOCK).write_text(json.dumps(value))
+    done = machine.run("fetch", "--lock", "chat.lock", "--source", "openxlab", "--to", "again")
+    assert (done.code, f"the lock file says {'0' * 64}" in done.err) == (65, True), done.err
+    assert ("published" in done.err, "corrupt" in done.err) == (False, False)
+
+
 def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
     """It is looked at before anybody is asked."""
     machine.fetch(lock=LOCK)

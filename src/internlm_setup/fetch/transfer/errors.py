@@ -56,6 +56,21 @@ class HashMismatch(CorruptError):
 
 
 @dataclass(eq=False)
+class NotAsLocked(HashMismatch):
+    """A file came whole, and its bytes are not those that a lock file names. It was fetched twice."""
+
+    code = "fetch.not-as-locked"
+    text = Text(
+        en="`{path}` from {hub} is not as it was locked: {kind} is {actual}, the lock file says {expected}",
+        zh="来自 {hub} 的 `{path}` 与锁文件不符：{kind} 为 {actual}，锁文件中是 {expected}",
+    )
+    hint = Text(
+        en="nothing was put in its place; use another `--source`, or get the lock file again from where it came",
+        zh="没有写入该文件；请换一个 `--source`，或从原处重新获取锁文件",
+    )
+
+
+@dataclass(eq=False)
 class SizeMismatch(CorruptError):
     """A server's length of a file is not the listed one."""
 

@@ -61,7 +61,7 @@ class Content:
         etag: The server's tag, where no hash is published.
         paths: Where they go, at least one.
         sources: Where they come from, best first, at least one for a transfer.
-        published_by: Whose hash it is.
+        published_by: Whose hash it is: a hub's, or `LOCK`.
     """
 
     key: str
