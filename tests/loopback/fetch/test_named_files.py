@@ -49,6 +49,19 @@ def test_not_in_the_place_of_the_model(machine: Machine, option: str, place: str
     assert machine.run("fetch", MODEL, "--to", "m", "--include", "*.json", option, "m/mine").code == 0
 
 
+def test_a_home_folder_by_its_sign(machine: Machine) -> None:
+    """`~` that the shell left alone is the home folder wherever a path is given; `~nobody` is a name."""
+    words = ("--to", "~/m", "--lock", "~/l", "--trace", "~/t", "--reuse", "~", "--include", "*.json")
+    done = machine.run("fetch", MODEL, *words)
+    assert (done.code, Path(done.out.strip())) == (0, machine.home / "m"), done.err
+    assert {"m", "l", "t"} <= {file.name for file in machine.home.iterdir()}
+    assert list(machine.cwd.iterdir()) == []
+    for command in ("verify", "clean"):
+        assert machine.run(command, "~/m").code == 0
+    assert machine.run("fetch", "--lock", "~/l", "--to", "~nobody-here").code == 0
+    assert [file.name for file in machine.cwd.iterdir()] == ["~nobody-here"]
+
+
 def test_a_look_leaves_no_trace(machine: Machine) -> None:
     """`--dry-run` looks at the place alone."""
     service.plan(service.Request(MODEL, trace=Path(TRACE)), machine.world())
