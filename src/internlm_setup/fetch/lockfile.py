@@ -172,6 +172,7 @@ def _field(
     found: Any = value.get(name) if isinstance(value, dict) else None
     if found is None and nullable:
         return None
-    if type(found) is not kind or found == [] or (pattern and not pattern.fullmatch(found)):
+    fits = type(found) is kind and found != []
+    if not fits or (pattern and not pattern.fullmatch(found)):
         raise _Fault(_WRONG_FIELD.fill(field=at + name))
     return found
