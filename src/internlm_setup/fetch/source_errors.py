@@ -47,10 +47,10 @@ class BadLock(ConfigError):
     """A lock file holds something else, or what no fetch would write."""
 
     path: str
-    reason: str
+    reason: Text
 
     code = "fetch.bad-lock"
-    text = Text(en="`{path}` is not a lock file: {reason}", zh="`{path}` 不是锁文件：{reason}")
+    text = Text(en="`{path}` cannot be used as a lock file: {reason}", zh="`{path}` 不能用作锁文件：{reason}")
     hint = Text(
         en="it was not changed; take another name, or get the file again from where it came",
         zh="该文件没有被改动；请换一个文件名，或从原处重新获取该文件",
@@ -74,6 +74,24 @@ class OtherLock(WriteError):
         en="give `--lock` another name, or leave the model away to fetch what is locked: "
         "`internlm-setup fetch --lock {path}`",
         zh="请给 `--lock` 换一个文件名；或不写模型，下载已锁定的内容：`internlm-setup fetch --lock {path}`",
+    )
+
+
+@dataclass(eq=False)
+class PlaceOfModel(SetupError):
+    """A file to write beside the model would be where the model's own files go."""
+
+    option: str
+    path: str
+
+    exit_code = ExitCode.USAGE
+    code = "fetch.place-of-model"
+    text = Text(
+        en="`{option} {path}` is where a file of the model itself goes",
+        zh="`{option} {path}` 是模型自身文件的位置",
+    )
+    hint = Text(
+        en="nothing was fetched; give `{option}` another name", zh="没有下载任何内容；请给 `{option}` 换一个文件名"
     )
 
 

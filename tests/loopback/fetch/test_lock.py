@@ -204,11 +204,12 @@ def test_a_look_writes_no_lock(machine: Machine, model: Mapping[str, bytes]) -> 
     assert {c.paths[0]: [s.hub for s in c.sources] for c in plan.contents}[WEIGHTS] == ["modelscope", "huggingface"]
 
 
-def test_a_place_that_takes_no_lock(machine: Machine) -> None:
-    """The model is complete all the same, and the refusal is told."""
+def test_a_place_that_takes_no_lock(machine: Machine, hub: HubServer) -> None:
+    """Found before anybody is asked, and before there is a folder."""
     (machine.cwd / "file").write_text("")
     with pytest.raises(CannotWrite):
         machine.fetch(lock=Path("file") / "chat.lock")
+    assert ([file.name for file in machine.cwd.iterdir()], len(hub.log)) == (["file"], 0)
 
 
 def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
@@ -227,12 +228,23 @@ def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
         (("--lock", "chat.lock", "--revision", "v1"), 2, "`--revision` cannot be given with `--lock` alone"),
         (("--lock", "chat.lock", "--include", "*"), 2, "`--include` cannot be given"),
         ((OTHER, "--lock", "chat.lock"), 73, f"is the lock of `{MODEL}`"),
-        ((MODEL, "--lock", "notes.txt"), 78, "is not a lock file"),
+        ((MODEL, "--lock", "notes.txt"), 78, "cannot be used as a lock file: it is not JSON"),
     ):
         done = machine.run("fetch", *words)
         assert (done.code, said in done.err) == (code, True), done.err
     assert (machine.cwd / "notes.txt").read_text() == "mine"
     assert json.loads((machine.cwd / LOCK).read_text())["model"] == MODEL
+
+
+def test_a_lock_that_is_wrong_about_a_hash(machine: Machine) -> None:
+    """The lock is named as what says so, not the hub."""
+    machine.fetch(source="openxlab", lock=LOCK, include=("config.json",))
+    value = json.loads((machine.cwd / LOCK).read_text())
+    value["files"][0]["sha256"] = "0" * 64
+    (machine.cwd / LOCK).write_text(json.dumps(value))
+    done = machine.run("fetch", "--lock", "chat.lock", "--source", "openxlab", "--to", "again")
+    assert (done.code, f"the lock file says {'0' * 64}" in done.err) == (65, True), done.err
+    assert ("published" in done.err, "corrupt" in done.err) == (False, False)
 
 
 def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
@@ -242,5 +254,6 @@ def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
     value["files"][0]["path"] = "../escaped"
     (machine.cwd / LOCK).write_text(json.dumps(value))
     done = machine.run("fetch", "--lock", "chat.lock", "--to", "again")
-    assert (done.code, "outside the model's folder" in done.err) == (76, True)
+    assert (done.code, "outside the model's folder" in done.err) == (78, True)
+    assert "hub" not in done.err
     assert not (machine.cwd / "escaped").exists()

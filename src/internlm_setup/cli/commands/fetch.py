@@ -11,7 +11,7 @@ from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.fetched import show_plan, show_result
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
-from internlm_setup.cli.session import Session
+from internlm_setup.cli.session import Session, expanded
 from internlm_setup.core.text import Text
 
 EXAMPLES = (
@@ -225,17 +225,17 @@ def fetch(
         revision=revision,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
-        to=to,
+        to=to and expanded(to),
         layout=layout,
         jobs=settings.jobs,
         most_jobs=settings.most_jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
-        lock=lock,
-        reuse=tuple(folder.expanduser() for folder in reuse or ()),
+        lock=lock and expanded(lock),
+        reuse=tuple(map(expanded, reuse or ())),
         copy=copy,
-        trace=trace,
+        trace=trace and expanded(trace),
     )
     hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
     nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]
