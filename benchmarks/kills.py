@@ -75,10 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def contestants(here: Session) -> list[Tool]:
     """Return ours from both hubs, and the official clients; aria2c for scale."""
     return [
-        peers.ours(here.ours, "huggingface"),
-        peers.ours(here.ours, "modelscope"),
-        peers.huggingface(),
-        peers.modelscope(parallel=False),
+        *peers.usual(here.ours),
         peers.modelscope(parallel=True),
         peers.aria2c("--auto-save-interval=1"),
     ]

@@ -31,15 +31,19 @@ class Model:
         return sum(entry.size_bytes for entry in self.entries)
 
 
-def weights(folder: Path, size_bytes: int) -> Model:
-    """Write one large file of random bytes."""
+def weights(folder: Path, size_bytes: int, files: int = 1) -> Model:
+    """Write random bytes as one large file, or as several of one size."""
     folder.mkdir(parents=True)
-    block = random.Random(SEED).randbytes(BLOCK_BYTES)
-    with (folder / WEIGHTS).open("wb") as file:
-        for number, start in enumerate(range(0, size_bytes, BLOCK_BYTES)):
-            file.write((number.to_bytes(8, "big") + block[8:])[: size_bytes - start])
-    entry = hash_file(WEIGHTS, folder / WEIGHTS, lfs=True)
-    return Model("bench/weights", folder, (entry,), lfs=True)
+    dice, each_bytes = random.Random(SEED), -(-size_bytes // files)
+    entries = []
+    for shard, begin in enumerate(range(0, size_bytes, each_bytes), 1):
+        path = WEIGHTS if files == 1 else f"weights-{shard:05d}-of-{files:05d}.safetensors"
+        block, length = dice.randbytes(BLOCK_BYTES), min(each_bytes, size_bytes - begin)
+        with (folder / path).open("wb") as file:
+            for number, start in enumerate(range(0, length, BLOCK_BYTES)):
+                file.write((number.to_bytes(8, "big") + block[8:])[: length - start])
+        entries.append(hash_file(path, folder / path, lfs=True))
+    return Model("bench/weights", folder, tuple(entries), lfs=True)
 
 
 def small_files(folder: Path, count: int) -> Model:

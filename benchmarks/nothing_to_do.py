@@ -64,23 +64,13 @@ def main(words: Sequence[str] | None = None) -> int:
     with session.opened("nothing_to_do", options) as here:
         model = models.sparse_files(here.folder / "model", options.files, options.size_mb * 1_000_000)
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:
-            tools = {tool.name: tool for tool in here.chosen(contestants(here))}
+            tools = {tool.name: tool for tool in here.chosen(peers.usual(here.ours))}
             for tool in tools.values():
                 take_over(here, origin, model, tool)
             looks = rounds.take_turns(list(tools), options.rounds, lambda name: look(here, origin, tools[name]))
         title = f"Nothing to do: {options.files} files of {options.size_mb} MB are there"
         here.publish(title, table(list(tools.values()), looks), verdict(here, list(tools.values()), looks))
     return 0
-
-
-def contestants(here: Session) -> list[Tool]:
-    """Return ours from both hubs, and the official clients."""
-    return [
-        peers.ours(here.ours, "huggingface"),
-        peers.ours(here.ours, "modelscope"),
-        peers.huggingface(),
-        peers.modelscope(parallel=False),
-    ]
 
 
 def place(here: Session, tool: Tool) -> Path:

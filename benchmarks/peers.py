@@ -95,6 +95,11 @@ def ours(program: Path, hub: str, *options: str) -> Tool:
     return Tool(name, command, "sha256 or git-sha1", ours=True, peer=False)
 
 
+def usual(program: Path) -> list[Tool]:
+    """Return ours from both hubs, and the official clients as they come."""
+    return [ours(program, "huggingface"), ours(program, "modelscope"), huggingface(), modelscope(parallel=False)]
+
+
 def huggingface() -> Tool:
     """Return `hf download` as it comes: 8 workers, one stream for each file."""
 

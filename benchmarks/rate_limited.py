@@ -79,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return session.skip("rate_limited", lacking)
     with session.opened("rate_limited", options) as here:
         model = models.small_files(here.folder / "model", options.files)
-        tools = here.chosen(contestants(here))
+        tools = here.chosen(peers.usual(here.ours))
         known = {tool.name: tool for tool in tools}
         place = here.folder / "nginx"
         with Origin(model, place, Where.loopback(), requests_per_s=options.allowed) as origin:
@@ -91,16 +91,6 @@ def main(words: Sequence[str] | None = None) -> int:
         picture = plots.publish("rate_limited", svg, title, write=options.write)
         here.publish(title, table(here, tools, stories), picture, verdict(here, tools, stories))
     return 0
-
-
-def contestants(here: Session) -> list[Tool]:
-    """Return ours from both hubs, and the official clients."""
-    return [
-        peers.ours(here.ours, "huggingface"),
-        peers.ours(here.ours, "modelscope"),
-        peers.huggingface(),
-        peers.modelscope(parallel=False),
-    ]
 
 
 def story(here: Session, origin: Origin, tool: Tool) -> Story:

@@ -33,20 +33,10 @@ def main(words: Sequence[str] | None = None) -> int:
     with session.opened("small_files", options) as here:
         model = models.small_files(here.folder / "model", options.files)
         with Origin(model, here.folder / "nginx", Where.loopback()) as origin:
-            tools, runs, failures = comparison.take_turns(here, origin, here.chosen(contestants(here)))
+            tools, runs, failures = comparison.take_turns(here, origin, here.chosen(peers.usual(here.ours)))
         shown = [comparison.table(tools, runs), speeds(tools, runs, options.files), failures]
         here.publish(f"{options.files} files of 4 to 64 KiB", *shown, verdict(here, tools, runs))
     return 0
-
-
-def contestants(here: Session) -> list[Tool]:
-    """Return ours from both hubs, and the official clients."""
-    return [
-        peers.ours(here.ours, "huggingface"),
-        peers.ours(here.ours, "modelscope"),
-        peers.huggingface(),
-        peers.modelscope(parallel=False),
-    ]
 
 
 def speeds(tools: Sequence[Tool], runs: comparison.Runs, files: int) -> str:

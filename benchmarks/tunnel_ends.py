@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable
@@ -31,7 +32,7 @@ ANSWER_S = 1.0
 PAUSE_S = 0.01
 GOODBYE_S = 10.0
 MANY = 1 << 50
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+PROSE_BYTES = 4 << 20
 
 
 def noise() -> bytes:
@@ -40,9 +41,9 @@ def noise() -> bytes:
 
 
 def prose() -> bytes:
-    """Return a block of text: this project's documentation."""
-    pages = b"".join(page.read_bytes() for page in sorted(DOCS.rglob("*.md")))
-    return pages[:BLOCK_BYTES].ljust(BLOCK_BYTES)
+    """Return text that stays the same from day to day: Python's own library."""
+    modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    return b"".join(module.read_bytes() for module in modules)[:PROSE_BYTES]
 
 
 # Behind the tunnel

@@ -34,6 +34,12 @@ def test_both_ends_of_a_connection_close_the_packets() -> None:
     assert "self.packetizer.close()" in inspect.getsource(paramiko.Transport.run)
 
 
+def test_the_greeting_comes_before_our_wishes() -> None:
+    """So a server that is far away is known as such when compression is asked for."""
+    source = inspect.getsource(paramiko.Transport.run)
+    assert source.index("self._check_banner()") < source.index("self._send_kex_init()")
+
+
 def test_compression_comes_from_a_table_of_the_transports_own() -> None:
     """Ours stands in it, and is switched with the keys."""
     for activate in (paramiko.Transport._activate_inbound, paramiko.Transport._activate_outbound):

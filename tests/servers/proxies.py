@@ -95,7 +95,7 @@ def _serve_http(proxy: Proxy, client: socket.socket) -> None:
             host, _, port = target.rpartition(":")
             with proxy.dial(host.strip("[]"), int(port)) as inside:
                 client.sendall(b"HTTP/1.1 200 Connection Established\r\n\r\n")
-                _join(client, inside)
+                join(client, inside)
             return
         to = urlsplit(target)
         kept = [line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:"))]
@@ -137,7 +137,7 @@ def _serve_socks(proxy: Proxy, client: socket.socket) -> None:
         return
     with inside:
         client.sendall(b"\x05\x00\x00\x01" + bytes(6) if version == 5 else b"\x00\x5a" + bytes(6))
-        _join(client, inside)
+        join(client, inside)
 
 
 def _socks5(proxy: Proxy, client: socket.socket) -> tuple[str, int]:
@@ -184,7 +184,8 @@ def _exactly(client: socket.socket, count: int) -> bytes:
     return found
 
 
-def _join(one: socket.socket, other: socket.socket) -> None:
+def join(one: socket.socket, other: socket.socket) -> None:
+    """Pass on what either side says, until both have said all."""
     back = threading.Thread(target=_pump, args=(other, one), daemon=True)
     back.start()
     _pump(one, other)

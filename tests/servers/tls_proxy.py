@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from servers.proxies import join
+
 _BLOCK_BYTES = 1 << 16
 
 
@@ -116,15 +118,4 @@ class TlsProxy:
                 self._tls.wrap_socket(client, server_side=True) as outside,
                 socket.create_connection(("127.0.0.1", port)) as inside,
             ):
-                back = threading.Thread(target=_pump, args=(inside, outside), daemon=True)
-                back.start()
-                _pump(outside, inside)
-                back.join()
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while block := source.recv(_BLOCK_BYTES):
-            sink.sendall(block)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+                join(outside, inside)

@@ -101,6 +101,10 @@ class FakeSession:
         return on and self.compresses
 
     @property
+    def compressed(self) -> bool:
+        return False
+
+    @property
     def recent(self) -> bytes:
         return b""
 

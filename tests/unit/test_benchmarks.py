@@ -207,19 +207,22 @@ def answered(status: int, span: str = "-", at_s: float = 0.0, size_bytes: int = 
 
 def test_a_lie_is_told_when_its_byte_is_sent() -> None:
     """A connection that is cut before it does not count; a redirect tells nothing."""
-    flips = [150, 1000]
+    flips = {models.WEIGHTS: [150, 1000]}
     assert lying_hub.told(answered(206, "bytes=100-199", size_bytes=100), flips) == 1
     assert lying_hub.told(answered(206, "bytes=100-199", size_bytes=50), flips) == 0
     assert lying_hub.told(answered(200, size_bytes=2000), flips) == 2
     assert lying_hub.told(answered(302, "bytes=100-199", size_bytes=100), flips) == 0
 
 
-def test_a_byte_is_changed_in_each_hundred_pieces() -> None:
-    """Spread over the file, inside it, and the same in every run."""
-    flips = lying_hub.flipped(2500, piece_bytes=10)
-    assert [at // 1000 for at in flips] == [0, 1, 2]
-    assert flips[-1] < 2500
-    assert flips == lying_hub.flipped(2500, piece_bytes=10)
+def test_a_byte_is_changed_in_each_hundred_pieces(tmp_path: Path) -> None:
+    """Spread over the files, inside them, and the same in every run."""
+    (one,) = lying_hub.flipped(models.weights(tmp_path / "one", 2500), piece_bytes=10).values()
+    assert [at // 1000 for at in one] == [0, 1, 2]
+    assert one[-1] < 2500
+    two = lying_hub.flipped(models.weights(tmp_path / "two", 2500, 2), piece_bytes=10)
+    first, second = two.values()
+    assert [*first, *(1250 + at for at in second)] == list(one)
+    assert all(name.endswith("-of-00002.safetensors") for name in two)
 
 
 def test_a_storm_is_what_comes_while_told_to_wait() -> None:

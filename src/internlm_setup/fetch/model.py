@@ -192,6 +192,7 @@ class FetchResult:
         hubs: What each hub holds, where more than one was asked; the one that is used first.
         lock: The lock file that was written, absolute, or None.
         reused_bytes: Bytes of files that were found elsewhere on this machine, and verified.
+        dropped: Hubs that sent wrong bytes, so that nothing more was taken from them in this run.
     """
 
     path: Path
@@ -207,3 +208,4 @@ class FetchResult:
     hubs: tuple[Standing, ...] = ()
     lock: Path | None = None
     reused_bytes: int = 0
+    dropped: tuple[str, ...] = ()

@@ -115,8 +115,16 @@ def fetch(request: Request, world: World, tell: events.Listener = events.ignore)
     store = Store(target.folder)
     if request.reproduces and not target.folder.exists():
         _look(target, request, world, tell)  # what is to be had nowhere is refused before there is a folder
+    dropped: list[str] = []
+
+    def hear(event: events.Event) -> None:
+        if isinstance(event, events.SourceDropped):
+            dropped.append(event.source)
+        tell(event)
+
     with store.locked():
-        return _apply(_look(target, request, world, tell), store, request, world, tell)
+        done = _apply(_look(target, request, world, tell), store, request, world, hear)
+    return replace(done, dropped=tuple(dropped))
 
 
 def _target(request: Request, world: World, tell: events.Listener) -> Target:

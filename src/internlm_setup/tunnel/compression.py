@@ -2,6 +2,7 @@
 
 On a line of 2 MB/s text comes through nearly four times as fast; above some 8 MB/s compressing itself is the bound, and
 costs the server ten times the work. A line shows its rate only while something fills it, so it is judged by looks.
+Before the first of them a far server is taken for one behind a slow line (`core.ssh.transport`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from internlm_setup.tunnel.model import Traffic
 
-SOON_S, SELDOM_S = 0.25, 1.0
+AT_ONCE_S, SOON_S, SELDOM_S = 0.1, 0.25, 1.0
 _YOUNG_S = 60.0  # a session is mostly used as soon as it is there, so a young one is looked at more often
 SLOW_BYTES_PER_S = 8e6
 _BUSY_BYTES_PER_S = 64e3
@@ -43,13 +44,14 @@ class Compression:
 
     Attributes:
         on: Whether it does.
+        guessed: Whether it does because the server is far away, before enough went through to judge by.
         pause_s: When to look again.
     """
 
-    def __init__(self, now_s: float, traffic: Traffic) -> None:
-        """Start with what went through so far, uncompressed."""
-        self.on = False
-        self.pause_s = SOON_S
+    def __init__(self, now_s: float, traffic: Traffic, *, on: bool) -> None:
+        """Start with what went through so far, and with what was guessed."""
+        self.on = self.guessed = on
+        self.pause_s = AT_ONCE_S if on else SOON_S
         self._seldom_from_s = now_s + _YOUNG_S
         self._at_s, self._traffic = now_s, traffic
         self._rate = 0.0
@@ -65,18 +67,23 @@ class Compression:
             ratio: Tries how small recent data becomes, as a part of its size; asked only when it matters.
         """
         lasted_s = now_s - self._at_s
-        if lasted_s < (_JUDGED_S if self.on else SOON_S / 2):
+        if lasted_s < (AT_ONCE_S / 2 if self.guessed else _JUDGED_S if self.on else SOON_S / 2):
             return self.on
-        before, self._traffic, self._at_s = self._traffic, traffic, now_s
+        before = self._traffic
         moved = (traffic.received_bytes - before.received_bytes, traffic.sent_bytes - before.sent_bytes)
+        wire_bytes, plain_bytes = sum(moved), sum(moved) + traffic.saved_bytes - before.saved_bytes
+        shrinks = wire_bytes <= _POINTLESS * plain_bytes
+        if self.guessed and shrinks and lasted_s < _JUDGED_S and max(moved) >= _BUSY_BYTES_PER_S * lasted_s:
+            return True  # how fast that is shows only when what waited along the way has come
+        self._traffic, self._at_s = traffic, now_s
         rate, grew_from = max(moved) / lasted_s, self._rate
         self._rate = rate
-        self.pause_s = SOON_S if rate >= _BUSY_BYTES_PER_S or now_s < self._seldom_from_s else SELDOM_S
+        soon_s = AT_ONCE_S if self.guessed else SOON_S
+        self.pause_s = soon_s if rate >= _BUSY_BYTES_PER_S or now_s < self._seldom_from_s else SELDOM_S
         if rate < _BUSY_BYTES_PER_S:
             return self.on
         if self.on:
-            wire_bytes, plain_bytes = sum(moved), sum(moved) + traffic.saved_bytes - before.saved_bytes
-            return self._stay_on(now_s, wire_bytes / plain_bytes, plain_bytes / lasted_s)
+            return self._stay_on(now_s, plain_bytes / lasted_s, shrinks=shrinks)
         if rate >= SLOW_BYTES_PER_S:
             self._fast_until_s = now_s + _FAST_FOR_S
         steady = grew_from >= _BUSY_BYTES_PER_S and rate <= _STEADY * grew_from
@@ -85,16 +92,17 @@ class Compression:
 
     def switched(self, now_s: float, traffic: Traffic, *, on: bool) -> None:
         """It is on or off by now; what came before says nothing any more."""
-        self.on = on
+        self.on, self.guessed = on, False
         self._at_s, self._traffic, self._rate = now_s, traffic, 0.0
 
-    def _stay_on(self, now_s: float, ratio: float, rate: float) -> bool:
-        if ratio > _POINTLESS:
+    def _stay_on(self, now_s: float, rate: float, *, shrinks: bool) -> bool:
+        if not shrinks:
             self._pointless.begin(now_s)
             return False
         if rate >= _TRIAL_BYTES_PER_S and now_s >= self._trial.until_s:
             self._trial.begin(now_s)  # without compression the line shows how fast it is
             return False
+        self.guessed = False
         return True
 
 

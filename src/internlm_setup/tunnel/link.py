@@ -43,7 +43,7 @@ class Link:
         self._taken, self._tell = taken, tell
         self._compression: Compression | None = None
         if spec.compression == "auto":
-            self._compression = Compression(self.since_s, session.traffic)
+            self._compression = Compression(self.since_s, session.traffic, on=session.compressed)
         self._poked = threading.Event()
         self._woke_s: float | None = None
 
@@ -120,10 +120,11 @@ class Link:
             return self._keepalive_s
         on = decision.look(time.monotonic(), session.traffic, lambda: ratio_of(session.recent))
         if on != decision.on:
-            is_on = session.compress(on)
+            guessed, is_on = decision.guessed, session.compress(on)
             decision.switched(time.monotonic(), session.traffic, on=is_on)
             if is_on == on and session.alive:
-                self._tell(ev.Noted(_ON if on else _OFF))
+                if not guessed:
+                    self._tell(ev.Noted(_ON if on else _OFF))
             else:
                 self._compression = None  # the server does not
         return decision.pause_s

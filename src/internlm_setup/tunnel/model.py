@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from internlm_setup.core.ssh.ask import Asker
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.ssh.model import HostSpec
 
 Kind = Literal["local", "remote", "dynamic"]
-Compress = Literal["auto", "on", "off"]
 State = Literal["connecting", "auth", "up", "degraded", "reconnecting", "failed", "stopped"]
 
 
@@ -57,7 +57,7 @@ class SessionSpec:
     dead_s: float = 8.0
     hold_s: float = 30.0
     accept_new: bool = False
-    compression: Compress = "auto"
+    compression: Wish = "auto"
 
 
 class Channel(Protocol):
@@ -137,6 +137,11 @@ class Session(Protocol):
         Returns:
             Whether it is compressed now, which may not be what was wished.
         """
+        ...
+
+    @property
+    def compressed(self) -> bool:
+        """Whether what goes through is compressed."""
         ...
 
     @property

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import forwards
 from internlm_setup.tunnel.errors import BadPasted
-from internlm_setup.tunnel.model import Compress, Forward, Kind
+from internlm_setup.tunnel.model import Forward, Kind
 from internlm_setup.tunnel.profiles import Profile
 
 _FLAGS = "46AaCfGgKkMNnqsTtVvXxYy"
@@ -40,7 +41,7 @@ _LONG_AS_WE_DO = {
     "sessiontype",
     "batchmode",
 }
-_COMPRESS: dict[str | None, Compress] = {None: "auto", "no": "off"}
+_COMPRESS: dict[str | None, Wish] = {None: "auto", "no": "off"}
 _VALUES = {"p", "l", "i", "J", "hostname", "C"}
 _DASHES = re.compile(r"^[‐-―−－]+")
 _CONTINUED = re.compile(r"[\\`^]\s*\n")

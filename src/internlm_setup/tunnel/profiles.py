@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.text import Text
 from internlm_setup.tunnel import forwards
 from internlm_setup.tunnel.errors import BadForward, BadProfile, UnknownProfile
-from internlm_setup.tunnel.model import Compress, Forward
+from internlm_setup.tunnel.model import Forward
 
 FILE = "tunnels.yaml"
 _KINDS = tuple(forwards.OPTIONS)
@@ -66,7 +67,7 @@ class Profile:
     identity_files: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
     forwards: tuple[Forward, ...] = ()
-    compression: Compress = "auto"
+    compression: Wish = "auto"
     engine: str | None = None
     source: str = ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.ssh import resolve
 from internlm_setup.core.ssh.ask import Asker
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.ssh.config import HostConfig, under_home
 from internlm_setup.core.ssh.connect_errors import HostKeyNew
 from internlm_setup.core.ssh.model import HostSpec
@@ -21,7 +22,7 @@ from internlm_setup.tunnel.errors import BadForward, PortBusy
 from internlm_setup.tunnel.health import is_loopback
 from internlm_setup.tunnel.held import Tunnel, Wishes, option_of, server_words
 from internlm_setup.tunnel.held_errors import HeldAlready, NoKeyYet, PortMissing
-from internlm_setup.tunnel.model import Compress, Endpoint, Forward, SessionSpec
+from internlm_setup.tunnel.model import Endpoint, Forward, SessionSpec
 from internlm_setup.tunnel.profiles import Profile
 
 ENGINE = "fast"
@@ -256,7 +257,7 @@ def _of_config(config: HostConfig) -> tuple[tuple[Forward, ...], list[Text]]:
     return tuple(found), troubles
 
 
-def _compression(profile: Profile, config: HostConfig) -> Compress:
+def _compression(profile: Profile, config: HostConfig) -> Wish:
     if profile.compression != "auto" or config.one("compression") is None:
         return profile.compression
     return "on" if config.flag("compression") else "off"

@@ -17,7 +17,7 @@ from internlm_setup.fetch.source_errors import HubsDiffer
 from internlm_setup.fetch.transfer import events
 from internlm_setup.playground import make_standin
 from internlm_setup.playground.door import MODEL_IDS
-from internlm_setup.playground.hub import HubServer, Repository
+from internlm_setup.playground.hub import Fault, HubServer, Repository
 from servers.machine import MODEL, Machine
 
 pytestmark = pytest.mark.loopback
@@ -72,6 +72,16 @@ def test_both_hubs_serve_what_is_the_same(machine: Machine) -> None:
     assert sources[WEIGHTS] == ["modelscope", "huggingface"]
     assert sources["config.json"] == ["modelscope"]
     assert [each.state for each in plan.choice.hubs] == ["used", "same"]
+
+
+def test_a_hub_that_lies_is_in_the_result(machine: Machine, hub: HubServer, model: Mapping[str, bytes]) -> None:
+    """Everything is right all the same, and nothing of it came from there."""
+    for path in model:
+        hub.faults.add(Fault("flip", path, hub="huggingface"))
+    result = machine.fetch(jobs=4)
+    assert machine.files().items() >= model.items()
+    assert result.dropped == ("huggingface",)
+    assert {file.source for file in result.files} == {"modelscope"}
 
 
 def test_one_file_comes_from_both(machine: Machine, hub: HubServer, folder: Path) -> None:

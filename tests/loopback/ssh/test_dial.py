@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -25,10 +26,28 @@ def test_it_begins_before_anybody_waits() -> None:
         for spec in (first, HostSpec("behind.invalid", jumps=(first,))):
             begun = dial.begin(spec)
             with server.accept()[0] as there:
-                sock = begun()
-                assert sock is not None
-                assert sock.getpeername() == there.getsockname()
-                sock.close()
+                dialled = begun()
+                assert dialled is not None
+                with dialled.sock as sock:
+                    assert sock.getpeername() == there.getsockname()
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_who_takes_long_to_greet_is_far_away(monkeypatch: pytest.MonkeyPatch, far: bool) -> None:
+    """And the greeting is still there for whoever reads it."""
+    monkeypatch.setattr(dial, "FAR_S", 0.05 if far else 20)
+    with socket.create_server((HOST, 0)) as server:
+        server.settimeout(20)
+        begun = dial.begin(HostSpec(HOST, server.getsockname()[1]))
+        with server.accept()[0] as there:
+            if far:
+                time.sleep(0.2)
+            there.sendall(b"SSH-2.0-x")
+            dialled = begun()
+            assert dialled is not None
+            with dialled.sock as sock:
+                assert dialled.far is far
+                assert sock.recv(20) == b"SSH-2.0-x"
 
 
 @pytest.mark.parametrize(

@@ -104,10 +104,11 @@ def test_recent_data(server: Sshd, own_engine: Engine) -> None:
 
 
 @contextmanager
-def slow_line(to: Sshd, rate: float) -> Iterator[int]:
-    """Pass connections on at so many bytes a second in each direction; yields the port."""
+def slow_line(to: Sshd, rate: float, greeting_s: float = 0.0) -> Iterator[int]:
+    """Pass connections on at so many bytes a second in each direction, after a while; yields the port."""
 
     def carry(source: socket.socket, sink: socket.socket) -> None:
+        time.sleep(greeting_s)
         free_s = time.monotonic()
         with suppress(OSError):
             while data := source.recv(16384):
@@ -135,15 +136,20 @@ def slow_line(to: Sshd, rate: float) -> Iterator[int]:
             listening.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.parametrize("far", [True, False])
 @pytest.mark.parametrize("shrinks", [True, False])
-def test_a_slow_line(server: Sshd, own_engine: Engine, tmp_path: Path, shrinks: bool) -> None:
-    """A tunnel switches it on by itself for what shrinks, says so, and the other half of the data is half as long."""
+def test_a_slow_line(
+    server: Sshd, own_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrinks: bool, far: bool
+) -> None:
+    """A tunnel switches it on by itself for what shrinks and says so; to a far server it is on until it does not."""
+    for module in ("dial", "transport"):
+        monkeypatch.setattr(f"internlm_setup.core.ssh.{module}.FAR_S", 0.1 if far else 60.0)
     data = TEXT * 2 if shrinks else os.urandom(len(TEXT) * 2)
 
     def talk(sock: socket.socket) -> None:
         sock.sendall(data)
 
-    with slow_line(server, 2e6) as port, service(talk) as there:
+    with slow_line(server, 2e6, 0.2 if far else 0.0) as port, service(talk) as there:
         server_spec = spec_of(server, server.folder / "key")
         known = tmp_path / "known_hosts"
         known.write_text(server.known_line.replace(str(server.port), str(port)))
@@ -156,6 +162,7 @@ def test_a_slow_line(server: Sshd, own_engine: Engine, tmp_path: Path, shrinks: 
             story.wait_for(lambda: "up" in story.states)
             link = tunnel._supervisor.link
             assert link is not None
+            assert link.session.compressed is far
             with socket.create_connection(("127.0.0.1", tunnel.status().ports[0]), 20) as sock:
                 assert b"".join(iter(lambda: sock.recv(65536), b"")) == data
             traffic = link.session.traffic
@@ -163,5 +170,7 @@ def test_a_slow_line(server: Sshd, own_engine: Engine, tmp_path: Path, shrinks: 
             tunnel.stop()
             thread.join(20)
     said = [event for event in story.told if "compressing from now on" in str(getattr(event, "text", ""))]
-    assert bool(said) is shrinks
+    assert bool(said) is (shrinks and not far)
     assert (traffic.saved_bytes > len(data) / 4) is shrinks
+    if shrinks and far:
+        assert traffic.saved_bytes > len(data) * 0.7

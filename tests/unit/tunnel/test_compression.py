@@ -26,19 +26,21 @@ class Line:
         ratio: How small the data becomes.
         wanted: Bytes per second that a program wants; for ever more unless said.
         grows: By how much more of the rate is reached each look, as TCP finds its way up.
+    guess: Whether it is on from the beginning.
     """
 
     rate: float
     ratio: float = TEXT
     wanted: float = 1e12
     grows: float = 1e9
+    guess: bool = False
     traffic: Traffic = field(default_factory=Traffic)
     now_s: float = 0.0
     tries: int = 0
     history: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.decision = Compression(self.now_s, self.traffic)
+        self.decision = Compression(self.now_s, self.traffic, on=self.guess)
         self._reached = min(self.rate, 1e5) if self.grows < 1e9 else self.rate
 
     def run(self, seconds: float) -> None:
@@ -135,6 +137,37 @@ def test_a_program_that_was_slow_on_a_fast_line() -> None:
     assert line.history == [True, False]
 
 
+def test_a_guess_that_was_right() -> None:
+    """A far server whose line is slow: it is on, and stays."""
+    line = Line(2 * MB, guess=True)
+    line.run(3)
+    assert not line.decision.guessed
+    line.run(600)
+    assert line.history == []
+
+
+@pytest.mark.parametrize(("rate", "ratio"), [(50 * MB, 1.0), (2 * MB, 1.0)])
+def test_a_guess_that_was_wrong(rate: float, ratio: float) -> None:
+    """It is off at the first look that finds something going through that does not shrink."""
+    line = Line(rate, ratio, guess=True, wanted=1000)
+    line.run(30)
+    assert line.decision.guessed
+    line.wanted = 1e12
+    line.run(SOON_S)
+    assert line.history == [False]
+    line.run(20)
+    assert line.history == [False]
+
+
+def test_a_far_line_that_is_fast() -> None:
+    """Text shows that only after a while, since it comes in bursts; then it is off."""
+    line = Line(50 * MB, guess=True)
+    line.run(1)
+    assert line.history == []
+    line.run(2)
+    assert line.history == [False]
+
+
 def test_an_idle_line_is_looked_at_rarely() -> None:
     """Small talk, such as signs of life, says nothing about a line; only in the beginning it is looked at often."""
     line = Line(1000 * MB, wanted=10_000)
@@ -151,7 +184,7 @@ def test_an_idle_line_is_looked_at_rarely() -> None:
 
 def test_looks_that_come_close_together() -> None:
     """Too short a time says nothing: bytes come in bursts."""
-    decision = Compression(0.0, Traffic())
+    decision = Compression(0.0, Traffic(), on=False)
     for n in range(1, 100):
         decision.look(n / 1000, Traffic(received_bytes=n * 200_000), lambda: 0.1)
     assert not decision.on

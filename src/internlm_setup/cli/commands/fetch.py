@@ -106,7 +106,10 @@ def fetch(
         typer.Option(
             "--jobs",
             metavar="N",
-            help=say("Connections in all (8; up to 32 on a far line)", "连接总数（8；远距离线路上最多 32）"),
+            help=say(
+                "Connections in all (8 for each hub; up to 32 on a far line)",
+                "连接总数（每个平台 8；远距离线路上最多 32）",
+            ),
         ),
     ] = None,
     limit_rate: Annotated[

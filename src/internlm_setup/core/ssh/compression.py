@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Literal
+
+Wish = Literal["auto", "on", "off"]
+"""Whether to compress; `auto` does where that is likely to help."""
 
 NAME = "zlib@openssh.com"
 _LARGEST_BYTES = 1 << 20

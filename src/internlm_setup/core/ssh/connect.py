@@ -17,6 +17,7 @@ import paramiko
 from internlm_setup.core.errors import SetupError
 from internlm_setup.core.ssh.ask import Asker
 from internlm_setup.core.ssh.authenticate import authenticate
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.ssh.connect_errors import (
     ConnectionLost,
     HandshakeFailed,
@@ -81,7 +82,7 @@ class Manner:
     ask: Asker
     env: Mapping[str, str]
     accept_new: bool = False
-    compress: bool = False
+    compress: Wish = "off"
     packetizer: type[Packets] = Packets
     onwards: Callable[[ClientTransport, str, int, float], Any] = direct_tcpip
     patience: Patience = Patience()
@@ -107,7 +108,7 @@ def connect(spec: HostSpec, manner: Manner, sock: Any = None) -> ClientTransport
         CannotWrite: A new host key was accepted and cannot be written down.
     """
     way = _Way(sock, [sock.close] if sock is not None else [])
-    plain = replace(manner, compress=False)
+    plain = replace(manner, compress="off")
     for jump, to in pairwise((*spec.jumps, spec)):
         way = _onwards(_connect_one(jump, plain, way), jump, to, manner)
     return _connect_one(spec, manner, way)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import queue
+import selectors
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from internlm_setup.core import reach
 from internlm_setup.core.ssh.connect_errors import HostUnknown, HostUnreachable
 from internlm_setup.core.ssh.model import HostSpec
+
+FAR_S = 0.02
+"""A greeting that takes longer comes from far away: it takes a round trip, and a nearby sshd needs some 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """A connection to a server, and whether that is far away."""
+
+    sock: socket.socket
+    far: bool
 
 
 def dial(spec: HostSpec) -> socket.socket:
@@ -29,7 +42,7 @@ def dial(spec: HostSpec) -> socket.socket:
     return sock
 
 
-def begin(spec: HostSpec) -> Callable[[], socket.socket | None]:
+def begin(spec: HostSpec) -> Callable[[], Dialled | None]:
     """Begin to dial the first server on the way, in a thread.
 
     Returns:
@@ -39,15 +52,18 @@ def begin(spec: HostSpec) -> Callable[[], socket.socket | None]:
     first = (*spec.jumps, spec)[0]
     if first.proxy_command is not None:
         return lambda: None
-    answers: queue.SimpleQueue[socket.socket | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[Dialled | Exception] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            answers.put(dial(first))
+            sock = dial(first)
+            with selectors.DefaultSelector() as greeting:
+                greeting.register(sock, selectors.EVENT_READ)
+                answers.put(Dialled(sock, far=not greeting.select(FAR_S)))
         except Exception as error:  # noqa: BLE001  # it is raised again in the thread that waits
             answers.put(error)
 
-    def wait() -> socket.socket:
+    def wait() -> Dialled:
         answer = answers.get()
         if isinstance(answer, Exception):
             raise answer

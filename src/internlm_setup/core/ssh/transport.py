@@ -1,8 +1,9 @@
 """paramiko's transport as we want it: fast ciphers first, the server's words kept, every wait with an end.
 
 It is a client's only. Private names of paramiko that are used here: `_preferred_ciphers`, `_compression_info`,
-`_really_parse_kex_init`, `_parse_disconnect`, `_parse_ext_info`, `_preferred_macs`, `_filter_algorithm`, and of its
-login `_request_auth`, `_parse_service_accept`, `_parse_userauth_failure` and `_parse_userauth_info_request`.
+`_check_banner`, `_really_parse_kex_init`, `_parse_disconnect`, `_parse_ext_info`, `_preferred_macs`,
+`_filter_algorithm`, and of its login `_request_auth`, `_parse_service_accept`, `_parse_userauth_failure` and
+`_parse_userauth_info_request`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from paramiko.auth_handler import AuthHandler
 
 from internlm_setup.core.ssh import compression
 from internlm_setup.core.ssh.ask import Prompt
+from internlm_setup.core.ssh.dial import FAR_S
 from internlm_setup.core.ssh.host_certificates import SUFFIX
 from internlm_setup.core.ssh.packets import Packets, credible
 
@@ -134,6 +136,7 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
         self._saved = compression.Saved(), compression.Saved()
         compressor, decompressor = (partial(kind, saved) for kind, saved in zip(_KINDS, self._saved, strict=True))
         self._compression_info = {compression.NAME: (compressor, decompressor), "none": (None, None)}
+        self._compress_far = False
         self._endings = deque(endings)
         self._over = False
         ours = self.preferred_keys
@@ -169,9 +172,13 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
             while True:
                 end_all([self._endings.popleft()])
 
-    def compress(self, on: bool) -> None:
-        """Ask for compression at the next exchange of keys, or for none."""
-        self._preferred_compression = (compression.NAME, "none") if on else ("none",)
+    def compress(self, wish: compression.Wish) -> None:
+        """Ask for compression at the next exchange of keys, or for none; `auto` asks for it where the server is far.
+
+        A far server is likely behind a slow line, and what comes first over one is what somebody waits for.
+        """
+        self._compress_far = wish == "auto"
+        self._preferred_compression = (compression.NAME, "none") if wish == "on" else ("none",)
 
     @property
     def compressed(self) -> bool:
@@ -243,6 +250,12 @@ class ClientTransport(paramiko.Transport):  # type: ignore[misc]
             if not self.is_active() or not event.is_set():
                 raise
             return False
+
+    def _check_banner(self) -> None:
+        begun_s = time.monotonic()
+        super()._check_banner()
+        if self._compress_far and time.monotonic() - begun_s >= FAR_S:
+            self.compress("on")
 
     def _really_parse_kex_init(self, m: paramiko.Message, ignore_first_byte: bool = False) -> Any:
         parsed = super()._really_parse_kex_init(m, ignore_first_byte)

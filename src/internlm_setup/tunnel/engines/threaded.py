@@ -24,7 +24,7 @@ class Threaded:
             ask,
             env,
             spec.accept_new,
-            spec.compression == "on",
+            spec.compression,
             BufferedPackets,
             _onwards,
             proved=lambda _: tell("auth"),

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from internlm_setup.core.ssh.ask import Asker
+from internlm_setup.core.ssh.compression import Wish
 from internlm_setup.core.ssh.connect import Manner, connect
+from internlm_setup.core.ssh.dial import Dialled
 from internlm_setup.core.ssh.transport import ClientTransport
 from internlm_setup.tunnel.engines._fast.packets import FastPackets
 from internlm_setup.tunnel.engines._fast.session import FastSession, FastStream, Unsuited
@@ -22,13 +24,13 @@ def opened(
     ask: Asker,
     env: Mapping[str, str],
     tell: Callable[[State], object],
-    sock: socket.socket | None,
+    dialled: Dialled | None,
 ) -> Session:
-    """See `tunnel.model.Engine.open`; `sock` is a connection to the first server, where there is one already."""
-    manner = Manner(
-        ask, env, spec.accept_new, spec.compression == "on", FastPackets, _onwards, proved=lambda _: tell("auth")
-    )
-    return _session(connect(spec.host, manner, sock))
+    """See `tunnel.model.Engine.open`; `dialled` is a connection to the first server, where there is one already."""
+    far = dialled is not None and dialled.far
+    compression: Wish = "on" if far and spec.compression == "auto" else spec.compression
+    manner = Manner(ask, env, spec.accept_new, compression, FastPackets, _onwards, proved=lambda _: tell("auth"))
+    return _session(connect(spec.host, manner, dialled and dialled.sock))
 
 
 def _session(transport: ClientTransport) -> SshSession:

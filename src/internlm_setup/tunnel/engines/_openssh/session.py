@@ -150,6 +150,11 @@ class SharedSession:
     def compress(self, on: bool) -> bool:
         """See `tunnel.model.Session`; `ssh` decides once, at the beginning."""
         del on
+        return self.compressed
+
+    @property
+    def compressed(self) -> bool:
+        """See `tunnel.model.Session`; where it does, nobody wants it otherwise."""
         return False
 
     @property

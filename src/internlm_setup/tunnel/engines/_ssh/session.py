@@ -113,10 +113,15 @@ class SshSession:
 
     def compress(self, on: bool) -> bool:
         """See `tunnel.model.Session`."""
-        self._transport.compress(on)
+        self._transport.compress("on" if on else "off")
         if not self._transport.in_kex:
             with suppress(EOFError, OSError, paramiko.SSHException):
                 self._transport.renegotiate_keys()
+        return self.compressed
+
+    @property
+    def compressed(self) -> bool:
+        """See `tunnel.model.Session`."""
         return self._transport.compressed
 
     @property
