@@ -92,7 +92,7 @@ def test_noise_does_not_shrink_and_prose_does() -> None:
     import zlib
 
     assert len(zlib.compress(tunnel_ends.noise() * 2)) > 2 * tunnel_ends.BLOCK_BYTES
-    assert len(zlib.compress(tunnel_ends.prose())) < tunnel_ends.BLOCK_BYTES / 2
+    assert len(zlib.compress(tunnel_ends.prose())) < tunnel_ends.PROSE_BYTES / 2
 
 
 def test_the_relay_is_late_and_slow() -> None:

@@ -72,13 +72,14 @@ def show_result(session: Session, result: FetchResult) -> None:
     size = human_size(sum(f.size_bytes for f in result.files))
     received = human_size(result.received_bytes)
     words = Text(
-        en="{model} is complete: {count} files, {size} ({received} received now{reused}); {proof}",
+        en="{model} is complete: {count} {noun}, {size} ({received} received now{reused}); {proof}",
         zh="{model} 已完整：{count} 个文件，{size}（本次接收 {received}{reused}）；{proof}",
     )
     session.output.talk(
         words.fill(
             model=result.model,
             count=len(result.files),
+            noun="file" if len(result.files) == 1 else "files",
             size=size,
             received=received,
             reused=_REUSED.fill(size=human_size(result.reused_bytes)) if result.reused_bytes else "",
@@ -93,8 +94,9 @@ def show_result(session: Session, result: FetchResult) -> None:
         session.output.talk(locked.fill(lock=shlex.quote(str(result.lock))))
     if result.unverified:
         warning = Text(
-            en="no published hash was found for {count} files, so they are NOT verified: {names}",
+            en="no published hash was found for {count} {noun} NOT verified: {names}",
             zh="有 {count} 个文件没有找到公布的哈希值，因此【未经】校验：{names}",
         )
         names = ", ".join(result.unverified[:3]) + (", …" if len(result.unverified) > 3 else "")
-        session.output.warn(warning.fill(count=len(result.unverified), names=names))
+        noun = "file, so it is" if len(result.unverified) == 1 else "files, so they are"
+        session.output.warn(warning.fill(count=len(result.unverified), noun=noun, names=names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,3 +73,10 @@ class Session:
         from internlm_setup.cli.progress import progress
 
         return progress(self.output)
+
+
+def expanded(path: Path) -> Path:
+    """Return a path with a leading `~` as the home folder; where nobody has that name, it is a name like any other."""
+    with suppress(RuntimeError):
+        return path.expanduser()
+    return path

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from internlm_setup.core.errors import NotFoundError, WriteError
 from internlm_setup.core.text import Text
 
 REASONS = {
+    errno.ENOENT: Text(en="no such file or folder", zh="没有此文件或目录"),
     errno.ENOSPC: Text(en="the disk is full", zh="磁盘已满"),
     errno.EDQUOT: Text(en="your disk quota is used up", zh="磁盘配额已用完"),
     errno.EACCES: Text(en="permission denied", zh="没有权限"),
@@ -84,6 +86,22 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotWrite(str(path), _reason(error)) from error
+
+
+def check_writable(path: Path) -> None:
+    """Say before any work whether the system lets a file be put here, its missing folders made; leaves nothing.
+
+    Raises:
+        CannotWrite: It does not.
+    """
+    with writing(path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if S_ISDIR(path.stat().st_mode):
+                raise IsADirectoryError(errno.EISDIR, "")
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def sync_folder(folder: Path) -> None:

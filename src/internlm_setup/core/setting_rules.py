@@ -17,6 +17,10 @@ Kind = Literal["command line", "environment", "file", "default"]
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?(?:/s)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _MAX_JOBS = 64
+_NO_LOGIN = Text(
+    en="an address without a user or a password, since no login is sent there",
+    zh="不带用户名和密码的地址，因为不会向它发送登录信息",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,14 @@ def parse_endpoint(text: str, hubs: Collection[str]) -> tuple[str, str]:
     """Return the hub and the address of `HUB=URL`.
 
     Raises:
-        BadOption: It is not of that form, or the hub is none of those.
+        BadOption: It is not of that form, the hub is none of those, or the address holds a login.
     """
     hub, _, url = text.partition("=")
     address, _ = _address(url.strip())
     if hub.strip() in hubs and address is not None:
-        return hub.strip(), str(address)
+        if urlsplit(str(address)).username is None:
+            return hub.strip(), str(address)
+        raise BadOption(option="--endpoint", value=f"{hub}={without_password(url)}", allowed=_NO_LOGIN)
     known = ", ".join(hubs)
     allowed = Text(
         en=f"HUB=URL, as in `huggingface=http://cache.example:8090`; HUB is one of {known}",
@@ -126,8 +132,12 @@ def _lang(text: str) -> tuple[Value, Text]:
 
 
 def _source(text: str) -> tuple[Value, Text]:
-    allowed = Text(en="`auto` or hubs joined by commas", zh=" `auto` 或以逗号分隔的平台名")
-    return text or None, allowed
+    allowed = Text(
+        en="`auto` alone, or hubs joined by commas, as in `huggingface,modelscope`",
+        zh="单独的 `auto`，或以逗号分隔的平台名，如 `huggingface,modelscope`",
+    )
+    named = [part.strip() for part in text.split(",")]
+    return text if all(named) and (named == ["auto"] or "auto" not in named) else None, allowed
 
 
 def _address(text: str) -> tuple[Value, Text]:

@@ -95,8 +95,8 @@ class Settings:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The hubs that were named, in order of preference; empty for `auto`."""
-        named = tuple(part.strip() for part in self.source.split(","))
+        """The hubs that were named, in order of preference, each once; empty for `auto`."""
+        named = tuple(dict.fromkeys(part.strip() for part in self.source.split(",")))
         return () if named == ("auto",) else named
 
     @property

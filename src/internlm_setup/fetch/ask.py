@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from internlm_setup.core.clock import Clock
 from internlm_setup.core.errors import SetupError
+from internlm_setup.core.http import Network
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.retry import backoff_s
 from internlm_setup.core.text import Text
@@ -41,6 +42,16 @@ class Question:
     revision: str
     instead: str
     endpoint: str = ""
+
+
+def check_ways(asked: Sequence[Question], network: Network) -> None:
+    """Refuse a proxy that cannot be one before anybody is asked through it.
+
+    Raises:
+        BadProxy: The way to one of the hubs leads through it.
+    """
+    for question in asked:
+        network.proxy_for(question.hub.endpoint)
 
 
 def ask(question: Question, tell: events.Listener, clock: Clock) -> Snapshot:

@@ -83,10 +83,24 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a typed name means: a short name, good for a folder, and the repository by hub."""
+    """What a typed name means: a short name, good for a folder, and the repository by hub.
+
+    `outside` is the `ORG/NAME` of what the catalogue does not know; the short name alone would not be understood.
+    """
 
     name: str
     ids: Mapping[str, str]
+    outside: str = ""
+
+    @property
+    def typed(self) -> str:
+        """What a command calls it."""
+        return self.outside or self.name
+
+    @property
+    def where(self) -> str:
+        """What such a command needs behind that: which hubs have what the catalogue does not know."""
+        return f" --source {','.join(self.ids)}" if self.outside and [*self.ids] != ["huggingface"] else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +163,7 @@ class Catalog:
                 return Wanted(short(twin), {hub: twin})
         if "/" not in repo:
             raise UnknownModel(repo, self.close_to(repo))
-        return Wanted(short(repo), dict.fromkeys(hubs or (page_hub or "huggingface",), repo))
+        return Wanted(short(repo), dict.fromkeys(hubs or (page_hub or "huggingface",), repo), repo)
 
     def close_to(self, name: str, most: int = 3) -> tuple[str, ...]:
         """Return the names most like a mistaken one, closest first; none if nothing is like it."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from internlm_setup.core.parallel import each
-from internlm_setup.fetch import choice
+from internlm_setup.core.text import Text
+from internlm_setup.fetch import choice, history, hubs, layouts
 from internlm_setup.fetch.model import Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import NoManifest
@@ -30,6 +31,9 @@ State = Literal["good", "bad", "missing", "unverified"]
 TOOLS_FOLDERS = (STATE_FOLDER, ".git", ".cache/huggingface", "._____temp", ".lock")
 TOOLS_FILES = (".msc", ".mdl", ".mv")
 TOOLS_ENDINGS = (".incomplete", ".lock", ".aria2")
+
+_RECORDED = Text(en="the folder was fetched with its version", zh="该文件夹下载的就是它的版本")
+_ITS_LIBRARY = Text(en="the folder looks as if its library had made it", zh="该文件夹看起来由它的库建立")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ def verify_as(
     *,
     revision: str | None = None,
     sources: Sequence[str] = (),
+    usual: Sequence[str] = (),
     tell: events.Listener = events.ignore,
 ) -> Report:
     """Check a folder that any tool made against what a hub publishes.
@@ -142,21 +147,35 @@ def verify_as(
         model: A name, an alias, an id at any hub, or a page's address.
         world: The run's world.
         revision: None for each hub's default.
-        sources: Hubs to ask, in order of preference; empty means those that `auto` asks.
+        sources: Hubs to ask, in order of preference; empty means the one whose version the folder has.
+        usual: Hubs to ask where that is not known; empty means those that `auto` asks.
         tell: As for `verify`.
 
     Raises:
         SetupError: Unknown names, hubs that do not answer or refuse, hostile listings, files that cannot be read.
     """
+    known = None if sources else _whose(folder, model, world)
+    sources, because = (known[:1], known[1]) if known else (sources or usual, None)
     wanted = world.catalog.want(model, sources or None)
     command = shlex.join(["internlm-setup", "verify", str(folder), "--as", model])
-    hub, snapshot = choice.version(wanted, world, tell, sources=sources, revision=revision, command=command)
+    hub, snapshot = choice.version(
+        wanted, world, tell, sources=sources, revision=revision, command=command, because=because
+    )
     found, witness = _examine(folder, snapshot, tell), None
     if any(f.sha256 is None and f.git_sha1 is None for f in snapshot.files):
         witness = Witness([listed for _, listed in choice.others(wanted, world, snapshot.hub)])
         found = [_proved(f, witness) for f in found]
     extra = _extra(folder, (f.path for f in snapshot.files))
     return Report(folder, wanted.name, snapshot, tuple(found), extra, hub, witness)
+
+
+def _whose(folder: Path, model: str, world: World) -> tuple[str, Text] | None:
+    """Return the hub whose version a folder has, and how that is known: another hub's would change its files."""
+    recorded = history.version_of(world.state, folder)
+    hub = recorded or layouts.maker(folder, world.home, world.env)
+    if hub is None or not hubs.is_known(hub) or hub not in world.catalog.want(model, (hub,)).ids:
+        return None
+    return hub, _RECORDED if recorded else _ITS_LIBRARY
 
 
 def _proved(found: Finding, witness: Witness) -> Finding:

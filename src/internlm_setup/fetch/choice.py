@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from internlm_setup.core.errors import SetupError, SeveralErrors
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs, silence
-from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all
-from internlm_setup.fetch.catalog import Model, Wanted
+from internlm_setup.fetch.ask import PATIENCE_S, Answer, Question, ask, ask_all, check_ways
+from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.compare import difference, is_weights, named
+from internlm_setup.fetch.errors import NotAtHub
 from internlm_setup.fetch.model import Held, Hub, RemoteFile, Snapshot, Standing
 from internlm_setup.fetch.source_errors import HubsDiffer
 from internlm_setup.fetch.transfer import events
@@ -19,7 +21,8 @@ from internlm_setup.fetch.world import World, questions
 MUCH_SLOWER = 3.0
 MUCH_LATER_S = 1.0
 _USED = Text(en="used: {why}", zh="采用：{why}")
-_ONLY = Text(en="no other hub answered", zh="没有其他平台应答")
+_ONLY = Text(en="no other hub has a listing", zh="其他平台没有可用的列表")
+_NAMED_ALONE = Text(en="no other hub was named", zh="没有指定其他平台")
 _FIRST_ADDRESS = Text(en="it is the first of its addresses", zh="它是该平台的第一个地址")
 _NAMED_FIRST = Text(en="it was named first", zh="它写在最前面")
 _SOONER = Text(
@@ -33,6 +36,7 @@ _STILL_SILENT = Text(
     en="it did not answer a while ago, so it was not waited for",
     zh="它不久前没有应答，因此没有等待",
 )
+_COMPARED = Text(en="compared with the version of {hub}: {why}", zh="与 {hub} 的版本比较：{why}")
 _DIFFERENT = Text(
     en="{other} holds other bytes of {names}; the version of {hub} is used, and nothing is mixed",
     zh="{other} 上的 {names} 内容不同；采用 {hub} 的版本，不会混用",
@@ -100,7 +104,7 @@ def choose(
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
         HubsDiffer: The hubs that were named hold different weights.
     """
-    answers, found = _heard(questions(wanted, world, sources, revision), world, tell, named=bool(sources))
+    answers, found = _heard(questions(wanted, world, sources, revision, tell=tell), world, tell, named=bool(sources))
     primary, why = _pick(found, prefer, named=bool(sources))
     files = select(primary.snapshot)
     told: tuple[Standing, ...] = ()
@@ -113,23 +117,34 @@ def choose(
 
 
 def version(
-    wanted: Wanted, world: World, tell: events.Listener, *, sources: Sequence[str], revision: str | None, command: str
+    wanted: Wanted,
+    world: World,
+    tell: events.Listener,
+    *,
+    sources: Sequence[str],
+    revision: str | None,
+    command: str,
+    because: Text | None = None,
 ) -> tuple[Hub, Snapshot]:
     """Return the listing that a fetch would take, and whose it is.
 
     Args:
         wanted: The model and its ids.
         world: The run's world.
-        tell: Told who is asked.
+        tell: Told who is asked, and whose listing it is where that was not said.
         sources: Hubs that were named, in order of preference; empty means `auto`.
         revision: None for each hub's default.
         command: What to propose where a hub cannot be had.
+        because: Why these are the hubs, where nobody named them.
 
     Raises:
         SetupError: The only hub's error, or `SeveralErrors` when no hub has a listing.
     """
-    _, found = _heard(questions(wanted, world, sources, revision, command), world, tell, named=bool(sources))
-    primary, _ = _pick(found, lambda _: None, named=bool(sources))
+    asked = questions(wanted, world, sources, revision, command, tell)
+    _, found = _heard(asked, world, tell, named=bool(sources))
+    primary, why = _pick(found, lambda _: None, named=bool(sources))
+    if because or len(asked) > 1:
+        tell(events.Noted(_COMPARED.fill(hub=primary.hub.id, why=because or why)))
     return primary.hub, primary.snapshot
 
 
@@ -145,7 +160,8 @@ def others(wanted: Wanted, world: World, hub_id: str) -> list[tuple[Hub, Snapsho
 def _heard(
     asked: Sequence[Question], world: World, tell: events.Listener, *, named: bool
 ) -> tuple[list[Answer], list[_Found]]:
-    """Ask all, and return the answers and those that are listings, at least one."""
+    """Ask all, and return the answers and those that are listings, at least one; a proxy that is none is said first."""
+    check_ways(asked, world.network)
     if len(asked) == 1:
         answers = [Answer(asked[0], ask(asked[0], tell, world.clock), 0.0)]
     else:
@@ -181,20 +197,23 @@ def _listings(answers: Sequence[Answer]) -> list[_Found]:
     return [_Found(a.question.hub, a.found, a.after_s) for a in answers if isinstance(a.found, Snapshot)]
 
 
-def standings(model: Model, world: World, tell: events.Listener, *, ask_hubs: bool) -> tuple[Standing, ...]:
-    """Say what each hub of the catalogue holds of a model: what a fetch with `auto` would find.
+def standings(
+    wanted: Wanted, world: World, tell: events.Listener, *, sources: Sequence[str] = (), ask_hubs: bool
+) -> tuple[Standing, ...]:
+    """Say what each hub holds of a model: what a fetch with these sources, or with `auto`, would find.
 
-    A hub that cannot be asked is a line, not an error. OpenXLab publishes no hashes and is not asked.
+    A hub that cannot be asked is a line, not an error. OpenXLab publishes no hashes and is asked only when named.
     """
-    wanted = world.catalog.want(model.name)
-    known: dict[str, Standing] = {}
+    answers: list[Answer] = []
     if ask_hubs:
-        answers = look(questions(wanted, world, (), None), world, tell, named=False)
-        found = _listings(answers)
-        primary, why = _pick(found, lambda _: None, named=False) if found else (None, _ONLY)
-        files = primary.snapshot.files if primary else ()
-        known = {standing.hub: standing for standing in _standings(answers, primary, files, why)}
-    order = dict.fromkeys(h for h in (*world.auto, *wanted.ids) if h in wanted.ids)
+        with suppress(NotAtHub):
+            answers = look(questions(wanted, world, sources, None), world, tell, named=bool(sources))
+    found = _listings(answers)
+    primary, why = _pick(found, lambda _: None, named=bool(sources)) if found else (None, _ONLY)
+    why = _NAMED_ALONE if why is _ONLY and len(sources) == 1 else why
+    files = primary.snapshot.files if primary else ()
+    known = {standing.hub: standing for standing in _standings(answers, primary, files, why)}
+    order = dict.fromkeys(h for h in (*known, *world.auto, *wanted.ids) if h in wanted.ids)
     unknown = (h for h in order if h not in known)
     known |= {h: _unasked(h, wanted.ids[h], world) for h in unknown}
     return tuple(known[h] for h in order)
@@ -270,9 +289,9 @@ def _judge(told: Sequence[Standing], wanted: Wanted, tell: events.Listener, *, n
         for other in (each for each in differing if each.hub != used.hub):
             weights = tuple(filter(is_weights, other.different))
             if weights:
-                fetch = f"internlm-setup fetch {wanted.name} --source"
+                fetch = f"internlm-setup fetch {wanted.typed} --source"
                 commands = ", ".join(f"`{fetch} {hub}`" for hub in (used.hub, other.hub))
-                raise HubsDiffer(wanted.name, used.hub, other.hub, named(weights), weights, commands)
+                raise HubsDiffer(wanted.typed, used.hub, other.hub, named(weights), weights, commands)
         differing = [each for each in differing if each.hub == used.hub]  # nobody chose between its endpoints
     if differing:
         paths = dict.fromkeys(path for each in differing for path in each.different)

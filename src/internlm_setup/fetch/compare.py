@@ -14,6 +14,10 @@ _SAME = Text(
     en="the same bytes in all {n} files whose hashes can be compared ({m} shared)",
     zh="可比较哈希值的 {n} 个文件内容全部相同（共有 {m} 个）",
 )
+_ONE_SAME = Text(
+    en="the same bytes in the one file whose hash can be compared ({m} shared)",
+    zh="唯一可比较哈希值的文件内容相同（共有 {m} 个）",
+)
 _UNKNOWN = Text(en="cannot be compared: no comparable hashes", zh="无法比较：没有可比的哈希值")
 _DIFFERENT = Text(en="{n} files differ: {names}", zh="有 {n} 个文件不同：{names}")
 _ONE_DIFFERENT = Text(en="{n} file differs: {names}", zh="有 {n} 个文件不同：{names}")
@@ -44,7 +48,8 @@ class Difference:
         if self.different:
             words = _ONE_DIFFERENT if len(self.different) == 1 else _DIFFERENT
             return words.fill(n=len(self.different), names=named(self.different))
-        return _SAME.fill(n=self.same, m=self.shared) if self.same else _UNKNOWN
+        words = _ONE_SAME if self.same == 1 else _SAME
+        return words.fill(n=self.same, m=self.shared) if self.same else _UNKNOWN
 
     @property
     def weights(self) -> tuple[str, ...]:

@@ -47,3 +47,16 @@ class NoRateLimit(SetupError):
         en="use `--engine native`, or take the limit away (`internlm-setup config show` says where it is set)",
         zh="请使用 `--engine native`，或取消限速（`internlm-setup config show` 会显示它在哪里设置）",
     )
+
+
+@dataclass(eq=False)
+class NoTrace(SetupError):
+    """`--trace` with an engine that tells nothing of single pieces."""
+
+    exit_code = ExitCode.USAGE
+    code = "fetch.no-trace"
+    text = Text(
+        en="the official downloaders say nothing of single pieces, so `--trace` would stay empty",
+        zh="官方下载器不提供各块的信息，`--trace` 将没有内容",
+    )
+    hint = Text(en="leave `--trace` away, or use `--engine native`", zh="请去掉 `--trace`，或使用 `--engine native`")

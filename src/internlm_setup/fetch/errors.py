@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from internlm_setup.core.errors import (
@@ -163,7 +163,7 @@ class RepositoryMissing(NotFoundError):
 
 @dataclass(eq=False)
 class RevisionMissing(NotFoundError):
-    """The repository has no such revision."""
+    """The repository has no such revision. `known` says in brackets which it has, where the hub tells."""
 
     code = "fetch.revision-missing"
     text = Text(
@@ -178,7 +178,7 @@ class RevisionMissing(NotFoundError):
     repo: str
     revision: str
     default: str
-    known: str = ""
+    known: Text = field(default_factory=lambda: Text(en="", zh=""))
 
 
 @dataclass(eq=False)

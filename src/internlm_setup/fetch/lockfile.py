@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from internlm_setup.core.files import reading, write_if_changed
+from internlm_setup.core.files import check_writable, reading, write_if_changed
+from internlm_setup.core.text import Text
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.model import RemoteFile, Snapshot
 from internlm_setup.fetch.names import EITHER, PART
 from internlm_setup.fetch.source_errors import BadLock, NoLock, OtherLock
+from internlm_setup.fetch.transfer.errors import HostileListing
 from internlm_setup.fetch.transfer.plan import check_listing
 
 SCHEMA = 1
 _HUB = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ANY = re.compile(r".*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HOSTILE = Text(en="`{entry}`: {reason}", zh="`{entry}`：{reason}")
+_NOT_JSON = Text(en="it is not JSON", zh="内容不是 JSON")
+_OTHER_FORMAT = Text(
+    en="its format is version {schema}, and this program reads version {ours}",
+    zh="它的格式版本是 {schema}，本程序可读的是版本 {ours}",
+)
+_WRONG_FIELD = Text(en="its field `{field}` is missing or wrong", zh="字段 `{field}` 缺失或有误")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +80,21 @@ def read(path: Path) -> Lock:
     Raises:
         NoLock: It is not there.
         CannotRead: The system refused.
-        BadLock: It is no lock.
-        HostileListing: It names a file or a folder that may not be written.
+        BadLock: It is no lock, or it names a file or a folder that may not be written.
     """
     if not path.exists():
         raise NoLock(str(path))
     with reading(path):
         data = path.read_bytes()
     try:
-        lock = _lock(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadLock(str(path), f"{type(error).__name__}: {error}"[:200]) from error
-    check_listing(str(path), lock.files)
-    for name in (name for each in lock.hubs for name in (each.revision, each.commit) if name):
-        check_listing(str(path), [RemoteFile(name, None)])  # a folder may be named by it
+        lock = _lock(data)
+        check_listing(str(path), lock.files)
+        for name in (name for each in lock.hubs for name in (each.revision, each.commit) if name):
+            check_listing(str(path), [RemoteFile(name, None)])  # a folder may be named by it
+    except _Fault as fault:
+        raise BadLock(str(path), fault.reason) from fault
+    except HostileListing as hostile:  # said by a file, and no hub is to blame
+        raise BadLock(str(path), _HOSTILE.fill(entry=hostile.entry, reason=hostile.reason)) from hostile
     return lock
 
 
@@ -94,8 +102,9 @@ def check_place(path: Path, wanted: Wanted) -> None:
     """Say before a fetch whether its lock may be written: not over the lock of another model, nor over anything else.
 
     Raises:
-        OtherLock, BadLock, HostileListing, CannotRead: As they say.
+        OtherLock, BadLock, CannotRead, CannotWrite: As they say.
     """
+    check_writable(path)
     if not path.exists():
         return
     there = read(path)
@@ -116,39 +125,54 @@ def write(path: Path, lock: Lock) -> None:
     write_if_changed(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _lock(value: Any) -> Lock:
-    if value["schema"] != SCHEMA:
-        raise ValueError(f"schema {value['schema']!r} is not known here")
-    hubs = tuple(_hub(each) for each in _listed(value["hubs"]))
-    files = tuple(_file(each) for each in _listed(value["files"]))
-    return Lock(_matching(PART, value["model"]), hubs, tuple(sorted(files, key=lambda f: f.path)))
+class _Fault(ValueError):
+    """Why a value is no lock."""
+
+    def __init__(self, reason: Text) -> None:
+        self.reason = reason
 
 
-def _hub(value: Mapping[str, Any]) -> LockedHub:
-    commit = value["commit"]
+def _lock(data: bytes) -> Lock:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _Fault(_NOT_JSON) from error
+    schema = _field(value, "", "schema", int)
+    if schema != SCHEMA:
+        raise _Fault(_OTHER_FORMAT.fill(schema=schema, ours=SCHEMA))
+    model = _field(value, "", "model", str, PART)
+    hubs = tuple(_hub(each, f"hubs[{n}].") for n, each in enumerate(_field(value, "", "hubs", list)))
+    files = tuple(_file(each, f"files[{n}].") for n, each in enumerate(_field(value, "", "files", list)))
+    return Lock(model, hubs, tuple(sorted(files, key=lambda f: f.path)))
+
+
+def _hub(value: object, at: str) -> LockedHub:
     return LockedHub(
-        _matching(_HUB, value["hub"]),
-        _matching(EITHER, value["repo"]),
-        _matching(_ANY, value["revision"]),
-        None if commit is None else _matching(_ANY, commit),
+        _field(value, at, "hub", str, _HUB),
+        _field(value, at, "repo", str, EITHER),
+        _field(value, at, "revision", str),
+        _field(value, at, "commit", str, nullable=True),
     )
 
 
-def _file(value: Mapping[str, Any]) -> RemoteFile:
+def _file(value: object, at: str) -> RemoteFile:
     """Read one file; `check_listing` looks at the values, except for what a listing may leave out."""
-    path, size_bytes = value["path"], value["size_bytes"]
-    if not isinstance(path, str) or type(size_bytes) is not int:
-        raise TypeError("a file needs a path and a size")
-    return RemoteFile(path, size_bytes, _matching(_SHA256, value["sha256"]), value["git_sha1"])
+    return RemoteFile(
+        _field(value, at, "path", str),
+        _field(value, at, "size_bytes", int),
+        _field(value, at, "sha256", str, _SHA256),
+        _field(value, at, "git_sha1", str, nullable=True),
+    )
 
 
-def _listed(value: object) -> Sequence[Any]:
-    if not isinstance(value, list) or not value:
-        raise TypeError("a list is missing or empty")
-    return value
-
-
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{value!r} cannot be used")
-    return value
+def _field(
+    value: object, at: str, name: str, kind: type, pattern: re.Pattern[str] | None = None, *, nullable: bool = False
+) -> Any:
+    """Return a field of exactly this kind; text fits the pattern, and a list is not empty."""
+    found: Any = value.get(name) if isinstance(value, dict) else None
+    if found is None and nullable:
+        return None
+    fits = type(found) is kind and found != []
+    if not fits or (pattern and not pattern.fullmatch(found)):
+        raise _Fault(_WRONG_FIELD.fill(field=at + name))
+    return found

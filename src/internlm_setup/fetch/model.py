@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from internlm_setup.core.text import Text
 
 Proof = Literal["sha256", "git-sha1", "none"]
+LOCK = "lock"  # what proves a file that a lock file named
 Held = Literal["used", "same", "differs", "unknown", "failed", "silent", "not-asked"]
 
 

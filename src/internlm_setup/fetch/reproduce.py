@@ -10,7 +10,7 @@ from pathlib import Path
 from internlm_setup.core.errors import SeveralErrors, UnavailableError
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import hubs
-from internlm_setup.fetch.ask import Answer, Question
+from internlm_setup.fetch.ask import Answer, Question, check_ways
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, failures, look, standing, without_listing
 from internlm_setup.fetch.compare import Shelf, named
@@ -44,7 +44,8 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
         The hub that has most of it, and the lock's files in its name. Where no hub has a listing, that is no failure
         yet: all of it may be on this machine.
     """
-    asked = _questions(lock, path, world, sources)
+    asked = _questions(lock, path, world, sources, tell)
+    check_ways(asked, world.network)
     answers = _look_again(look(asked, world, tell, named=bool(sources)), lock, world, tell)
     held = [(a, a.found, _lacking(lock.files, a.found)) for a in answers if isinstance(a.found, Snapshot)]
     held.sort(key=lambda each: len(each[2]))
@@ -69,7 +70,7 @@ def reproduce(lock: Lock, path: Path, world: World, tell: events.Listener, sourc
     )
 
 
-def check_sources(contents: Sequence[Content], choice: Choice, model: str, path: Path) -> None:
+def check_sources(contents: Sequence[Content], choice: Choice, model: Wanted, path: Path) -> None:
     """Refuse to begin when some of what is missing is to be had nowhere.
 
     Raises:
@@ -83,21 +84,22 @@ def check_sources(contents: Sequence[Content], choice: Choice, model: str, path:
     if gone and choice.unheard:
         raise LockedFilesOutOfReach(str(path), named(gone), ", ".join(choice.unheard), gone)
     if gone:
-        raise LockedFilesGone(str(path), model, named(gone), ", ".join(hub.id for hub, _ in choice.holders), gone)
+        fetch, asked = f"internlm-setup fetch {model.typed}{model.where}", (hub.id for hub, _ in choice.holders)
+        raise LockedFilesGone(str(path), fetch, named(gone), ", ".join(asked), gone)
 
 
 def wanted(lock: Lock, world: World, sources: Sequence[str]) -> Wanted:
     """Return the model with its repositories: those of the lock, and others that the catalogue knows."""
-    ids = dict(lock.wanted.ids)
+    ids, outside = dict(lock.wanted.ids), lock.hubs[0].repo
     with suppress(UnknownModel):
-        known = world.catalog.find(lock.hubs[0].repo).ids
-        ids = {**{h: known[h] for h in (*world.auto, *sources) if h in known}, **ids}
-    return Wanted(lock.model, ids)
+        known = world.catalog.find(outside).ids
+        ids, outside = {**{h: known[h] for h in (*world.auto, *sources) if h in known}, **ids}, ""
+    return Wanted(lock.model, ids, outside)
 
 
-def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str]) -> list[Question]:
+def _questions(lock: Lock, path: Path, world: World, sources: Sequence[str], tell: events.Listener) -> list[Question]:
     model, command = wanted(lock, world, sources), f"internlm-setup fetch --lock {path}"
-    asked = questions(model, world, sources or tuple(filter(hubs.is_known, model.ids)), None, command)
+    asked = questions(model, world, sources or tuple(filter(hubs.is_known, model.ids)), None, command, tell)
     pins = {each.hub: each.commit or each.revision for each in lock.hubs}
     return [replace(q, revision=pins.get(q.hub.id, q.revision)) for q in asked]
 

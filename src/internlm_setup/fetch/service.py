@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from internlm_setup.fetch import engines, history, layouts, lockfile, reuse
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, others
 from internlm_setup.fetch.compare import Shelf
-from internlm_setup.fetch.model import FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
+from internlm_setup.fetch.model import LOCK, FetchedFile, FetchResult, Hub, RemoteFile, Snapshot
 from internlm_setup.fetch.reproduce import check_sources
 from internlm_setup.fetch.space import check_space
-from internlm_setup.fetch.target import LOCK, Request, Target, resolve
+from internlm_setup.fetch.target import Request, Target, resolve
 from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.transfer.errors import ChangedMeanwhile
 from internlm_setup.fetch.transfer.manifest import (
@@ -33,6 +33,7 @@ from internlm_setup.fetch.transfer.manifest import (
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.store import Store
 from internlm_setup.fetch.transfer.survey import Survey, refusal, still_true, survey
+from internlm_setup.fetch.transfer.trace import tracing
 from internlm_setup.fetch.witness import Witness
 from internlm_setup.fetch.world import World
 
@@ -145,12 +146,13 @@ def _look(target: Target, request: Request, world: World, tell: events.Listener)
         raise refusal(folder, found.in_the_way[0], known)
     blocked = tuple(f for f in choice.files if f.path in found.in_the_way)
     found = replace(found, missing=(*found.missing, *blocked))
-    contents = engines.contents(choice.snapshot, found.missing, choice.holders)
+    listed = engines.contents(choice.snapshot, found.missing, choice.holders)
+    contents = [replace(content, published_by=prover) for content in listed]
     places = reuse.places(reuse.named(request.reuse, world.cwd), world.local_models, world.state, world.home, world.env)
     elsewhere = reuse.search(contents, places, folder, tell)
     if request.reproduces:
         unfound = [content for content in contents if content.key not in elsewhere]
-        check_sources(unfound, choice, target.wanted.name, request.reproduces)
+        check_sources(unfound, choice, target.wanted, request.reproduces)
     present = engines.present_bytes(request.engine, store, choice.hub, contents)
     return Plan(target.wanted, choice, folder, found, contents, present, elsewhere, target.revision)
 
@@ -165,13 +167,13 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
     for entry in done:
         if finished.entries.get(entry.path) != entry:
             finished.add(entry)
-    vouch = _vouch(made, request, world)
+    vouch = _vouch(made, world)
 
     def record(entry: Entry) -> None:
         finished.add(vouch(entry))
 
     received = 0
-    try:
+    with closing(finished), tracing(None if request.trace is None else world.cwd / request.trace) as trace:
         taken = _take_here(made, store, request, record, tell)
         work = engines.Work(
             hub=made.hub,
@@ -185,13 +187,11 @@ def _apply(made: Plan, store: Store, request: Request, world: World, tell: event
             limit_rate_bytes_per_s=request.limit_rate_bytes_per_s,
             tell=tell,
             finished=record,
-            trace=None if request.trace is None else world.cwd / request.trace,
+            trace=trace,
         )
         if taken.missing:
             outcomes, received = engines.carry(request.engine, work)
             engines.raise_failures(outcomes, sum(e.size_bytes for e in finished.entries.values()))
-    finally:
-        finished.close()
     engines.tidy(store)
     entries = still_true(finished.entries, snapshot.files, store.folder)
     recorded_paths = {e.path for e in entries}
@@ -215,7 +215,7 @@ def _take_here(
     """Use what is on this machine, and make sure that the rest is to be had, and that there is room for it."""
     taken = reuse.take(made.contents, made.elsewhere, store, copy=request.copy, tell=tell, finished=finished)
     if request.reproduces:
-        check_sources(taken.missing, made.choice, made.wanted.name, request.reproduces)
+        check_sources(taken.missing, made.choice, made.wanted, request.reproduces)
     check_space(made.folder, made.missing_bytes - taken.saved_bytes)
     return taken
 
@@ -225,13 +225,8 @@ def _manifest_entries(store: Store) -> Sequence[Entry]:
     return () if manifest is None else manifest.files
 
 
-def _vouch(made: Plan, request: Request, world: World) -> Callable[[Entry], Entry]:
-    """Return what corrects the record of a file: whose hash proves it.
-
-    That is a lock's where one says what to fetch. For files that the hub publishes no hash of, other hubs are asked.
-    """
-    if request.reproduces:
-        return lambda entry: replace(entry, proof_from=LOCK)
+def _vouch(made: Plan, world: World) -> Callable[[Entry], Entry]:
+    """Return what corrects the record of a file that the hub publishes no hash of: other hubs are asked for one."""
     if all(content.has_hash for content in made.contents):
         return lambda entry: entry
     return Witness([listed for _, listed in others(made.wanted, world, made.snapshot.hub)]).testify

@@ -47,10 +47,10 @@ class BadLock(ConfigError):
     """A lock file holds something else, or what no fetch would write."""
 
     path: str
-    reason: str
+    reason: Text
 
     code = "fetch.bad-lock"
-    text = Text(en="`{path}` is not a lock file: {reason}", zh="`{path}` 不是锁文件：{reason}")
+    text = Text(en="`{path}` cannot be used as a lock file: {reason}", zh="`{path}` 不能用作锁文件：{reason}")
     hint = Text(
         en="it was not changed; take another name, or get the file again from where it came",
         zh="该文件没有被改动；请换一个文件名，或从原处重新获取该文件",
@@ -78,6 +78,24 @@ class OtherLock(WriteError):
 
 
 @dataclass(eq=False)
+class PlaceOfModel(SetupError):
+    """A file to write beside the model would be where the model's own files go."""
+
+    option: str
+    path: str
+
+    exit_code = ExitCode.USAGE
+    code = "fetch.place-of-model"
+    text = Text(
+        en="`{option} {path}` is where a file of the model itself goes",
+        zh="`{option} {path}` 是模型自身文件的位置",
+    )
+    hint = Text(
+        en="nothing was fetched; give `{option}` another name", zh="没有下载任何内容；请给 `{option}` 换一个文件名"
+    )
+
+
+@dataclass(eq=False)
 class NotWithLock(SetupError):
     """An option that says what a lock file has already said."""
 
@@ -101,7 +119,7 @@ class LockedFilesGone(NotFoundError):
     """All hubs answered, and none has some locked files any more."""
 
     path: str
-    model: str
+    fetch: str
     names: str
     hubs: str
     files: tuple[str, ...]
@@ -112,8 +130,8 @@ class LockedFilesGone(NotFoundError):
         zh="没有平台仍有 `{path}` 所锁定的这些文件：{names}（已查询：{hubs}）",
     )
     hint = Text(
-        en="nothing was fetched; to lock what is published now: `internlm-setup fetch {model} --lock NEW`",
-        zh="没有下载任何内容；锁定现在公布的内容：`internlm-setup fetch {model} --lock NEW`",
+        en="nothing was fetched; to lock what is published now: `{fetch} --lock NEW`",
+        zh="没有下载任何内容；锁定现在公布的内容：`{fetch} --lock NEW`",
     )
 
 

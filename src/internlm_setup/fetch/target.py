@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import engines, history, layouts, lockfile, reproduce
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.choice import Choice, choose
+from internlm_setup.fetch.engine_errors import NoTrace
 from internlm_setup.fetch.errors import NothingMatches
 from internlm_setup.fetch.model import RemoteFile, Snapshot
-from internlm_setup.fetch.source_errors import NotWithLock
-from internlm_setup.fetch.transfer import events
-from internlm_setup.fetch.transfer.plan import select
+from internlm_setup.fetch.source_errors import NotWithLock, PlaceOfModel
+from internlm_setup.fetch.transfer import events, trace
+from internlm_setup.fetch.transfer.plan import STATE_FOLDER, select
 from internlm_setup.fetch.world import World
 
-LOCK = "lock"  # what proves a file that a lock file named
 _BEGUN = Text(en="the folder was begun with its version", zh="该文件夹是用它的版本开始的")
 _ITS_LAYOUT = Text(en="it is the hub of the layout", zh="它是该布局所属的平台")
 _INVENTED = Text(
@@ -88,7 +89,14 @@ def resolve(request: Request, world: World, tell: events.Listener) -> Target:
         SetupError: Unknown names, hubs that do not answer, refuse or differ, hostile listings, a lock that is none.
     """
     engine = engines.get(request.engine)
+    if request.trace is not None:
+        if engine.id != "native":
+            raise NoTrace
+        trace.check_place(world.cwd / request.trace)
     target = _locked(request.reproduces, request, world, tell) if request.reproduces else _asked(request, world, tell)
+    for option, path in (("--lock", None if request.reproduces else request.lock), ("--trace", request.trace)):
+        if path is not None and _is_of_model(world.cwd / path, target):
+            raise PlaceOfModel(option, str(path))
     engine.check(target.choice.hub, request.limit_rate_bytes_per_s)
     return target
 
@@ -129,6 +137,16 @@ def _locked(path: Path, request: Request, world: World, tell: events.Listener) -
     model = reproduce.wanted(lock, world, request.sources)
     folder, called = _place(request, world, model, lock.snapshot, None)
     return Target(model, choice, folder, called.revision)
+
+
+def _is_of_model(path: Path, target: Target) -> bool:
+    """Say whether a file there would be one of the model's, or stand where it needs a folder, on any file system."""
+    place, folder = path.parent.resolve() / path.name, target.folder.resolve()
+    if not place.is_relative_to(folder):
+        return folder.is_relative_to(place)
+    parts = [part.casefold() for part in place.relative_to(folder).parts]
+    own = (STATE_FOLDER, *(file.path for file in target.choice.snapshot.files))
+    return any(all(map(eq, parts, path.casefold().split("/"))) for path in own)
 
 
 def _place(

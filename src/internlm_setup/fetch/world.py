@@ -11,12 +11,18 @@ from internlm_setup.core.http import Network, origin_of, user_agent
 from internlm_setup.core.paths import Paths, shipped_configs
 from internlm_setup.core.settings import Settings, hub_defaults
 from internlm_setup.core.shapes import read_yaml
-from internlm_setup.core.text import without_password
+from internlm_setup.core.text import Text, without_password
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.ask import Question
 from internlm_setup.fetch.catalog import Catalog, Wanted, load_catalog
 from internlm_setup.fetch.errors import NotAtHub
 from internlm_setup.fetch.model import Hub
+from internlm_setup.fetch.transfer import events
+
+_UNUSED = Text(
+    en="`--endpoint` names a server of {hub}, which is not asked for `{model}`: `--source {hub}` would ask it",
+    zh="`--endpoint` 给出的是 {hub} 的服务器，但此次不向 {hub} 查询 `{model}`；加上 `--source {hub}` 即会查询",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,12 @@ def local_models(path: Path) -> tuple[str, ...]:
 
 
 def questions(
-    wanted: Wanted, world: World, sources: Sequence[str], revision: str | None, command: str = ""
+    wanted: Wanted,
+    world: World,
+    sources: Sequence[str],
+    revision: str | None,
+    command: str = "",
+    tell: events.Listener = events.ignore,
 ) -> list[Question]:
     """Say which hubs to ask for which repository; those the catalogue knows not to have it are left out.
 
@@ -120,22 +131,27 @@ def questions(
         sources: Hubs that were named; empty means those that `auto` asks.
         revision: None for each hub's default.
         command: What to propose, with a `--source`, where a hub cannot be had; a fetch unless given.
+        tell: Told which hubs that were named have not got it, and which endpoints are not used.
 
     Raises:
         UnknownHub: A named hub is not installed.
         NotAtHub: None of the hubs has it.
     """
-    command = command or f"internlm-setup fetch {wanted.name}"
+    command = command or f"internlm-setup fetch {wanted.typed}"
     for hub_id in sources:
         hubs.get(hub_id)
     has = [h for h in dict.fromkeys((*world.auto, *wanted.ids)) if h in wanted.ids and hubs.is_known(h)]
     asked = [h for h in sources if h in has] if sources else [h for h in has if h in world.auto] or has
     if not asked:
         title = ", ".join(hubs.get(h).title for h in sources[:1] or world.auto)
-        raise NotAtHub(wanted.name, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
+        raise NotAtHub(wanted.typed, title, f"{command} --source {has[0]}" if has else "internlm-setup models list")
+    for hub_id in (h for h in sources if h not in asked):
+        tell(events.Noted(NotAtHub(wanted.typed, hubs.get(hub_id).title, "").as_text, warning=True))
+    for hub_id in dict.fromkeys(h for h, _ in world.nearer if h not in (*asked, *sources)):
+        tell(events.Noted(_UNUSED.fill(hub=hub_id, model=wanted.typed), warning=True))
     found = []
     for hub_id in asked:
-        other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), "")
+        other = next((f" --source {h}" for h in has if h in world.auto and h not in asked), wanted.where)
         made = world.each_endpoint(hub_id)
         for hub in made:
             asked_revision = hub.default_revision if revision is None else revision

@@ -22,6 +22,7 @@ _WORTH_IT = 0.8
 _POINTLESS = 0.9
 _TRIAL_BYTES_PER_S = 1.5 * SLOW_BYTES_PER_S  # so much cannot be told from a fast line that compressing holds up
 _JUDGED_S = 2.0
+_ENOUGH_BYTES = 1 << 19  # of a packet that is half here nothing is known to be saved
 _FAST_FOR_S = 600.0
 _REST_S, _LONGEST_REST_S = 30.0, 1800.0
 _LEAST_BYTES, SAMPLE_BYTES = 1 << 10, 1 << 15
@@ -73,8 +74,9 @@ class Compression:
         moved = (traffic.received_bytes - before.received_bytes, traffic.sent_bytes - before.sent_bytes)
         wire_bytes, plain_bytes = sum(moved), sum(moved) + traffic.saved_bytes - before.saved_bytes
         shrinks = wire_bytes <= _POINTLESS * plain_bytes
-        if self.guessed and shrinks and lasted_s < _JUDGED_S and max(moved) >= _BUSY_BYTES_PER_S * lasted_s:
-            return True  # how fast that is shows only when what waited along the way has come
+        is_busy = max(moved) >= _BUSY_BYTES_PER_S * lasted_s
+        if self.guessed and is_busy and lasted_s < _JUDGED_S and (shrinks or plain_bytes < _ENOUGH_BYTES):
+            return True  # the rate shows when what waited along the way has come, the ratio after some packets
         self._traffic, self._at_s = traffic, now_s
         rate, grew_from = max(moved) / lasted_s, self._rate
         self._rate = rate

@@ -121,6 +121,28 @@ def test_an_endpoint_that_is_none(machine: Machine, value: str) -> None:
     assert "secret" not in done.err
 
 
+@pytest.mark.parametrize("login", ["me:secret@", "me@", ":secret@"])
+def test_an_endpoint_with_a_login(machine: Machine, cache: HubServer, login: str) -> None:
+    """None would be sent there, so it is refused."""
+    address = cache.url.replace("://", f"://{login}")
+    done = machine.run("fetch", MODEL, "--source", "huggingface", "--endpoint", f"huggingface={address}")
+    assert (done.code, len(cache.log)) == (2, 0)
+    assert "no login is sent there" in done.err
+    assert "secret" not in done.err
+
+
+@pytest.mark.parametrize("named", ["--source", "variable"])
+def test_an_endpoint_of_a_hub_that_is_not_asked(machine: Machine, cache: HubServer, named: str) -> None:
+    """Nobody would go there: that is said before anybody is asked."""
+    words = ("fetch", MODEL, *given(cache, "huggingface"))
+    if named == "--source":
+        done = machine.run(*words, "--source", "modelscope,openxlab")
+    else:
+        done = machine.run(*words, INTERNLM_SETUP_SOURCE="modelscope,openxlab")
+    assert (done.code, len(cache.log)) == (2, 0)
+    assert "`--source modelscope,openxlab` does not ask huggingface" in done.err
+
+
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Olah in an environment of its own: its pins are not ours."""

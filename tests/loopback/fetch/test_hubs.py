@@ -139,6 +139,15 @@ def test_openxlab_is_verified_by_another_hubs_hashes(machine: Machine) -> None:
     assert {f.proof_from for f in result.files} == {"modelscope"}
 
 
+def test_one_file_is_said_in_the_singular(machine: Machine) -> None:
+    nowhere = dict.fromkeys(("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"), "http://127.0.0.1:9")
+    alone = Machine(machine.root, {**machine.variables, **nowhere})
+    done = alone.run("fetch", MODEL, "--source", "openxlab", "--include", "config.json")
+    assert done.code == 0, done.err
+    assert f"{MODEL} is complete: 1 file, " in done.err
+    assert "no published hash was found for 1 file, so it is NOT verified: config.json" in " ".join(done.err.split())
+
+
 def test_openxlab_without_a_witness_is_called_unverified(machine: Machine, hub: HubServer) -> None:
     hub.faults.add(Fault("server-error", hub="modelscope", status=500))
     hub.faults.add(Fault("server-error", hub="huggingface", status=500))

@@ -89,6 +89,21 @@ def test_nobody_has_it_any_more(machine: Machine, change: Change) -> None:
     assert not (machine.root / "again" / "work" / "again").exists()
 
 
+def test_nobody_has_it_any_more_outside_the_catalogue(machine: Machine, hub: HubServer, tmp_path: Path) -> None:
+    """The proposed command names the repository and its hub, and locks what is there now."""
+    for weights_bytes in (1 << 20, 2 << 20):
+        made = make_standin(tmp_path / str(weights_bytes), weights_bytes=weights_bytes)
+        hub.add(Repository({"modelscope": "acme/foo"}, made))
+        if not (machine.cwd / LOCK).exists():
+            machine.fetch("acme/foo", "modelscope", lock=LOCK)
+    with pytest.raises(LockedFilesGone) as caught:
+        again(machine)
+    command = "internlm-setup fetch acme/foo --source modelscope --lock"
+    assert f"`{command} NEW`" in str(caught.value.next_step())
+    done = machine.run(*command.split()[1:], "new", "--to", "there")
+    assert done.code == 0, done.err
+
+
 def test_who_may_have_it_cannot_be_reached(machine: Machine, change: Change, closed: str) -> None:
     """Exit 69: another time it may be there."""
     machine.fetch(lock=LOCK)
@@ -189,11 +204,12 @@ def test_a_look_writes_no_lock(machine: Machine, model: Mapping[str, bytes]) -> 
     assert {c.paths[0]: [s.hub for s in c.sources] for c in plan.contents}[WEIGHTS] == ["modelscope", "huggingface"]
 
 
-def test_a_place_that_takes_no_lock(machine: Machine) -> None:
-    """The model is complete all the same, and the refusal is told."""
+def test_a_place_that_takes_no_lock(machine: Machine, hub: HubServer) -> None:
+    """Found before anybody is asked, and before there is a folder."""
     (machine.cwd / "file").write_text("")
     with pytest.raises(CannotWrite):
         machine.fetch(lock=Path("file") / "chat.lock")
+    assert ([file.name for file in machine.cwd.iterdir()], len(hub.log)) == (["file"], 0)
 
 
 def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
@@ -212,12 +228,23 @@ def test_on_the_command_line(machine: Machine, hub: HubServer) -> None:
         (("--lock", "chat.lock", "--revision", "v1"), 2, "`--revision` cannot be given with `--lock` alone"),
         (("--lock", "chat.lock", "--include", "*"), 2, "`--include` cannot be given"),
         ((OTHER, "--lock", "chat.lock"), 73, f"is the lock of `{MODEL}`"),
-        ((MODEL, "--lock", "notes.txt"), 78, "is not a lock file"),
+        ((MODEL, "--lock", "notes.txt"), 78, "cannot be used as a lock file: it is not JSON"),
     ):
         done = machine.run("fetch", *words)
         assert (done.code, said in done.err) == (code, True), done.err
     assert (machine.cwd / "notes.txt").read_text() == "mine"
     assert json.loads((machine.cwd / LOCK).read_text())["model"] == MODEL
+
+
+def test_a_lock_that_is_wrong_about_a_hash(machine: Machine) -> None:
+    """The lock is named as what says so, not the hub."""
+    machine.fetch(source="openxlab", lock=LOCK, include=("config.json",))
+    value = json.loads((machine.cwd / LOCK).read_text())
+    value["files"][0]["sha256"] = "0" * 64
+    (machine.cwd / LOCK).write_text(json.dumps(value))
+    done = machine.run("fetch", "--lock", "chat.lock", "--source", "openxlab", "--to", "again")
+    assert (done.code, f"the lock file says {'0' * 64}" in done.err) == (65, True), done.err
+    assert ("published" in done.err, "corrupt" in done.err) == (False, False)
 
 
 def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
@@ -227,5 +254,6 @@ def test_a_hostile_lock_leads_nowhere(machine: Machine) -> None:
     value["files"][0]["path"] = "../escaped"
     (machine.cwd / LOCK).write_text(json.dumps(value))
     done = machine.run("fetch", "--lock", "chat.lock", "--to", "again")
-    assert (done.code, "outside the model's folder" in done.err) == (76, True)
+    assert (done.code, "outside the model's folder" in done.err) == (78, True)
+    assert "hub" not in done.err
     assert not (machine.cwd / "escaped").exists()

@@ -115,6 +115,21 @@ def test_a_wrong_login(far: Machine, scheme: str) -> None:
     assert json.loads(done.out)["command"][5] == f"{scheme}://me:***@127.0.0.1:{proxy.port}"
 
 
+@pytest.mark.parametrize("how", ["ALL_PROXY", "--proxy"])
+@pytest.mark.parametrize("proxy", ["foo://x", "http://127.0.0.1:99999"])
+def test_a_proxy_that_is_none(far: Machine, how: str, proxy: str) -> None:
+    """It is said once, before any hub is asked, for a lock too; a fetch that goes round it needs none."""
+    locked = far.run("fetch", MODEL, "--lock", "its.lock")
+    assert locked.code == 0, locked.err
+    words = ["--proxy", proxy] if how == "--proxy" else []
+    far.variables = {**far.variables, **({} if words else {how: proxy})}
+    for what in ((MODEL,), ("--lock", "its.lock")):
+        done = far.run("fetch", *what, "--to", "new", *words)
+        assert (done.code, done.err.count("cannot be used")) == (78, 1), done.err
+        assert "asking" not in done.err
+    assert far.run("fetch", MODEL, *words, NO_PROXY="127.0.0.1").code == 0
+
+
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h", "socks4"])
 def test_a_proxy_that_is_not_there(far: Machine, scheme: str) -> None:
     done = far.run("fetch", MODEL, "--source", "huggingface", "--proxy", f"{scheme}://{WRITTEN}@127.0.0.1:9")

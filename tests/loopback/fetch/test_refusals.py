@@ -104,7 +104,9 @@ def test_an_unknown_revision(machine: Machine, source: str) -> None:
     """ModelScope says 200 and `Files: null` to this, and its own client says success."""
     error = refusal(machine, source, revision="v9")
     assert told(error) == ("fetch.revision-missing", 66)
-    assert "has no revision `v9`" in error.message("en")
+    known = "(it has: master)" if source == "modelscope" else ""
+    assert error.message("en").endswith(f"has no revision `v9` {known}".rstrip())
+    assert error.message("zh").endswith("没有版本 `v9`（现有：master）" if known else "没有版本 `v9`")
 
 
 @pytest.mark.parametrize("source", ["modelscope", "huggingface"])
@@ -185,6 +187,6 @@ def test_the_command_says_what_happened_and_what_to_do(machine: Machine, hub: Hu
     done = machine.run("fetch", MODEL, "--source", "modelscope", "--revision", "v9", LANG="zh_CN.UTF-8")
     assert (done.code, done.out) == (66, "")
     assert done.err.endswith(
-        "错误：ModelScope 上的 `Shanghai_AI_Laboratory/internlm-chat-7b` 没有版本 `v9` (master)\n\n"
+        "错误：ModelScope 上的 `Shanghai_AI_Laboratory/internlm-chat-7b` 没有版本 `v9`（现有：master）\n\n"
         "去掉 `--revision` 即使用默认版本（`master`）\n"
     )

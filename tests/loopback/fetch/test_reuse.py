@@ -177,6 +177,21 @@ def test_offline_a_folder_is_offered_and_not_called_verified(machine: Machine, m
     assert "未经" in zh.err
 
 
+@pytest.mark.parametrize("inside", ["notes.txt", "config.json", "model.safetensors"])
+def test_offline_a_folder_that_was_asked_for_must_look_like_a_model(machine: Machine, inside: str) -> None:
+    """Any file is not enough; then a folder inside that is called like the model is still found."""
+    usb = put(machine.root / "usb", {inside: b"x"})
+    words = ("fetch", MODEL, "--source", "huggingface", "--reuse", str(usb), "--json")
+
+    def offer() -> list[str]:
+        errors = json.loads(cut_off(machine).run(*words).out)["errors"]
+        return [e["folder"] for e in errors if e["code"] == "fetch.found-not-verified"]
+
+    assert offer() == ([] if inside == "notes.txt" else [str(usb)])
+    called_so = put(usb / MODEL, {"notes.txt": b"x"})
+    assert offer() == [str(called_so if inside == "notes.txt" else usb)]
+
+
 @pytest.mark.parametrize("program", ["hf", "modelscope"])
 def test_offline_a_vendors_cache_is_offered(machine: Machine, program: str) -> None:
     repo = [REPO] if program == "hf" else ["--model", f"Shanghai_AI_Laboratory/{MODEL}"]

@@ -126,6 +126,17 @@ def test_named_hubs_with_other_weights_are_refused(machine: Machine, hub: HubSer
     assert machine.run("fetch", MODEL, "--source", "huggingface,modelscope", "--include", "*.json").code == 0
 
 
+def test_a_choice_outside_the_catalogue(machine: Machine, hub: HubServer, folder: Path) -> None:
+    """Each proposed command is understood as it stands."""
+    other = make_standin(folder.with_name("other"), weights_bytes=1 << 20)
+    hub.add(
+        Repository(dict.fromkeys(("modelscope", "huggingface"), "acme/foo"), folder, overlays={"modelscope": other})
+    )
+    done = machine.run("fetch", "acme/foo", "--source", "huggingface,modelscope")
+    assert (done.code, "`internlm-setup fetch acme/foo --source modelscope`" in done.err) == (1, True), done.err
+    assert machine.run("fetch", "acme/foo", "--source", "modelscope").code == 0
+
+
 def test_named_hubs_with_another_readme_are_used(
     machine: Machine, hub: HubServer, folder: Path, model: Mapping[str, bytes]
 ) -> None:
@@ -230,8 +241,21 @@ def test_who_is_asked_is_told_before_what_they_hold(machine: Machine) -> None:
     assert told[:4] == [events.Asking, events.Asking, events.Compared, events.Planned]
 
 
-def test_what_models_show_says_is_what_fetch_says(machine: Machine, hub: HubServer, folder: Path) -> None:
-    with_other(hub, folder, WEIGHTS)
+@pytest.mark.parametrize("source", ["auto", "huggingface,modelscope"])
+def test_what_models_show_says_is_what_fetch_says(machine: Machine, hub: HubServer, folder: Path, source: str) -> None:
+    with_other(hub, folder, "README.md")
+    machine.variables = {**machine.variables, "INTERNLM_SETUP_SOURCE": source}
     shown = json.loads(machine.run("models", "show", MODEL, "--json").out)["data"]
     _, data = fetched(machine)
     assert shown["hubs"][:2] == data["hubs"]
+
+
+def test_models_show_outside_the_catalogue(machine: Machine, hub: HubServer, folder: Path) -> None:
+    """What the hints of other commands propose is understood."""
+    hub.add(Repository({"modelscope": "acme/foo"}, folder))
+    done = machine.run("models", "show", "acme/foo", "--json", INTERNLM_SETUP_SOURCE="modelscope")
+    data = json.loads(done.out)["data"]
+    assert (done.code, data["name"], states(data)) == (0, "acme/foo", {"modelscope": "used"}), done.err
+    done = machine.run("models", "show", "acme/foo")
+    assert (done.code, "acme/foo: outside the catalogue" in done.err) == (0, True), done.err
+    assert machine.run("models", "show", "foo").code == 66

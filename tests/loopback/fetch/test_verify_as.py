@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from internlm_setup.playground.hub import HubServer, Repository
-from servers.machine import MODEL, Machine
+from servers.machine import MODEL, STATE, Machine
 
 pytestmark = pytest.mark.loopback
 SHARD = "pytorch_model-00002-of-00008.bin"
@@ -174,3 +174,45 @@ def test_the_proposed_command_repairs(machine: Machine, model: Mapping[str, byte
     assert done.code == 0, done.err
     assert {p: b for p, b in machine.files("empty").items() if p in model} == model
     assert machine.run("verify", MODEL).code == 0  # and its name is known
+
+
+def fetched(machine: Machine, *words: str) -> Path:
+    done = machine.run("fetch", MODEL, *words)
+    assert done.code == 0, done.err
+    return Path(done.out.strip())
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("words", [["--source", "huggingface", "--to", "hf"], ["--layout", "hf-cache"]])
+def test_a_folder_stays_the_version_that_it_is(machine: Machine, words: list[str], recorded: bool) -> None:
+    """Hugging Face's, and no repair makes it ModelScope's, with its README and one file more; a setting does not."""
+    folder = fetched(machine, *words)
+    if not recorded:  # as Hugging Face's own programs leave it
+        shutil.rmtree(folder / STATE)
+        (folder / ".cache" / "huggingface").mkdir(parents=True)
+    (folder / "README.md").unlink()
+    why = "the folder was fetched with its version" if recorded else "the folder looks as if its library had made it"
+    for usual in ("auto", "modelscope"):
+        done = machine.run("verify", str(folder), "--as", MODEL, INTERNLM_SETUP_SOURCE=usual)
+        assert (done.code, "0 of 19 files differ, 1 are missing" in done.err) == (1, True), done.err
+        assert f"compared with the version of huggingface: {why}" in done.err
+    assert machine.run("verify", str(folder), "--as", MODEL, "--repair").code == 0
+    done = machine.run("verify", str(folder), "--as", MODEL)
+    assert (done.code, (folder / "configuration.json").exists()) == (0, False), done.err
+    assert checked(machine, folder, "--source", "modelscope")[1]["missing"] == ["configuration.json"]
+
+
+def test_the_folders_own_hub_is_out_of_reach(machine: Machine) -> None:
+    """Another one's version is not put in its place unless that is asked for; the command is proposed."""
+    folder = fetched(machine, "--source", "huggingface")
+    (folder / "README.md").unlink()
+    done = machine.run("verify", MODEL, "--as", MODEL, "--repair", HF_ENDPOINT="http://127.0.0.1:9")
+    assert (done.code, (folder / "README.md").exists()) == (69, False), done.err
+    assert f"`internlm-setup verify {folder} --as {MODEL} --source modelscope`" in done.err
+
+
+def test_nothing_tells_whose_version_it_is(machine: Machine) -> None:
+    """A hub that is asked by the usual order is named, with the reason."""
+    (machine.cwd / "usb").mkdir()
+    done = machine.run("verify", "usb", "--as", MODEL, INTERNLM_SETUP_LANG="zh")
+    assert "与 modelscope 的版本比较：它在默认顺序中排在最前" in done.err

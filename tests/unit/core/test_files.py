@@ -15,6 +15,7 @@ from internlm_setup.core.files import (
     REASONS,
     CannotRead,
     CannotWrite,
+    check_writable,
     reading,
     sync_folder,
     write_atomically,
@@ -107,10 +108,30 @@ def test_file_where_a_folder_should_be(tmp_path: Path) -> None:
     assert "需要文件夹的位置已有一个文件" in caught.value.message("zh")
 
 
+def test_looked_at_before(tmp_path: Path) -> None:
+    """A place that takes no file is found out without one; a good place stays as it was."""
+    (tmp_path / "file").write_bytes(b"x")
+    for name, reason in (("file/below/name", errno.ENOTDIR), ("", errno.EISDIR), ("n" * 300, errno.ENAMETOOLONG)):
+        with pytest.raises(CannotWrite) as caught:
+            check_writable(tmp_path / name)
+        assert caught.value.reason is REASONS[reason]
+    check_writable(tmp_path / "a" / "b" / "new")
+    check_writable(tmp_path / "file")
+    assert names_in(tmp_path) == ["file"]
+
+
 def test_name_too_long(tmp_path: Path) -> None:
     """A name that the file system cannot hold is said to be that."""
     with pytest.raises(CannotWrite, match="the name is too long"):
         write_atomically(tmp_path / ("n" * 300), b"x")
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """What is missing is said to be so in both languages."""
+    with pytest.raises(CannotRead) as caught, reading(tmp_path / "none"):
+        (tmp_path / "none").read_bytes()
+    assert caught.value.message().endswith("no such file or folder")
+    assert "没有此文件或目录" in caught.value.message("zh")
 
 
 def test_unknown_reason_keeps_the_systems_words(tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ def test_order(file: Path) -> None:
     ]
 
 
+def test_sources(tmp_path: Path) -> None:
+    """A hub that is named twice is one; `auto` names none."""
+    assert resolved(tmp_path / "none", source="b, a,b").sources == ("b", "a")
+    assert resolved(tmp_path / "none", source=" auto ").sources == ()
+
+
 def test_endpoint_variables(file: Path) -> None:
     """The first variable that is set wins; a bare domain is an https address."""
     assert resolved(file).endpoint("one") == "https://mine.test"
@@ -69,6 +75,9 @@ def test_endpoint_variables(file: Path) -> None:
     [
         ("jobs", "0"),
         ("jobs", "many"),
+        ("source", "auto,huggingface"),
+        ("source", "huggingface,"),
+        ("source", "'huggingface,,modelscope'"),
         ("limit_rate", "fast"),
         ("limit_rate", "0"),
         ("endpoint.one", "a b"),

@@ -131,7 +131,9 @@ def test_an_unknown_repository_is_taken_literally(
     catalog: Catalog, typed: str, hubs: list[str] | None, ids: dict[str, str]
 ) -> None:
     """It goes to the hubs named, else to the one whose page was pasted, else to Hugging Face."""
-    assert catalog.want(typed, hubs) == Wanted("what", ids)
+    wanted = catalog.want(typed, hubs)
+    assert wanted == Wanted("what", ids, "who/what")
+    assert catalog.want(wanted.typed, wanted.where[10:].split(",") if wanted.where else None) == wanted
 
 
 def test_a_hub_from_elsewhere_is_given_what_was_typed(catalog: Catalog) -> None:

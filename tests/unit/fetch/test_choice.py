@@ -135,7 +135,7 @@ def test_a_hub_that_refuses_stops_nobody(world: World, lab: Callable[..., None])
     lab("beta", a_bin="x")
     choice = chosen(world, [])
     assert states(choice.hubs) == {"beta": "used", "alpha": "failed"}
-    assert choice.hubs[0].verdict.en == "used: no other hub answered"
+    assert choice.hubs[0].verdict.en == "used: no other hub has a listing"
     assert "has no model repository `lab/chat`" in choice.hubs[1].verdict.en
 
 
@@ -155,7 +155,7 @@ def test_one_hub_is_no_table(world: World, lab: Callable[..., None]) -> None:
 
 def lines(world: World, model: str, *, ask_hubs: bool = True) -> dict[str, tuple[int | None, int | None, str]]:
     """Return files, size and verdict by hub."""
-    shown = standings(world.catalog.find(model), world, events.ignore, ask_hubs=ask_hubs)
+    shown = standings(world.catalog.want(model), world, events.ignore, ask_hubs=ask_hubs)
     return {s.hub: (s.files, s.size_bytes, s.verdict.en) for s in shown}
 
 
@@ -165,7 +165,7 @@ def test_standing_of_every_hub(world: World, lab: Callable[..., None]) -> None:
     lab("beta", a="same")
     assert lines(world, "chat") == {
         "alpha": (2, 8, "used: it is the first in the usual order"),
-        "beta": (1, 4, "the same bytes in all 1 files whose hashes can be compared (1 shared)"),
+        "beta": (1, 4, "the same bytes in the one file whose hash can be compared (1 shared)"),
         "openxlab": (None, None, "not asked"),
     }
 
@@ -176,12 +176,24 @@ def test_a_hub_that_fails_is_a_line(world: World, lab: Callable[..., None]) -> N
     lab("beta", a="same")
     shown = lines(world, "chat")
     assert "has no model repository `lab/chat`" in shown["alpha"][2]
-    assert shown["beta"] == (1, 4, "used: no other hub answered")
+    assert shown["beta"] == (1, 4, "used: no other hub has a listing")
+
+
+def test_only_hubs_that_were_named_are_asked(world: World, lab: Callable[..., None]) -> None:
+    """As by a fetch; where none of them has the model, the catalogue's lines remain."""
+    lab("alpha", a="same")
+    lab("beta", a="same")
+    wanted = world.catalog.want("chat")
+    first, *others = standings(wanted, world, events.ignore, sources=("beta",), ask_hubs=True)
+    assert (first.hub, first.verdict.en) == ("beta", "used: no other hub was named")
+    assert {s.state for s in others} == {"not-asked"}
+    (shown,) = standings(world.catalog.want("prover"), world, events.ignore, sources=("alpha",), ask_hubs=True)
+    assert (shown.hub, shown.state) == ("beta", "not-asked")
 
 
 def test_without_asking(world: World) -> None:
     """Unasked, each hub is a line with its repository and its note."""
-    first, second, third = standings(world.catalog.find("chat"), world, events.ignore, ask_hubs=False)
+    first, second, third = standings(world.catalog.want("chat"), world, events.ignore, ask_hubs=False)
     assert (first.hub, first.repo, first.files, first.note) == ("alpha", "lab/chat", None, None)
     assert second.note is not None
     assert second.note.zh == "说明"
@@ -191,6 +203,6 @@ def test_without_asking(world: World) -> None:
 
 def test_hub_that_is_not_installed(world: World) -> None:
     """A hub that only the catalogue knows is a line too, unasked."""
-    (shown,) = standings(world.catalog.find("lost"), world, events.ignore, ask_hubs=False)
+    (shown,) = standings(world.catalog.want("lost"), world, events.ignore, ask_hubs=False)
     assert (shown.hub, shown.note, shown.state) == ("nowhere", None, "not-asked")
     assert dataclasses.is_dataclass(shown)

@@ -39,7 +39,9 @@ def test_all_the_same() -> None:
     """Equal where they can be compared is said with both numbers; files only one hub has do not count."""
     one = [file("a", 1, "x"), file("b", 1), file("only here")]
     found = difference(one, snapshot_of(file("a", 1, "x"), file("b", 1), file("only there")))
-    assert found.words.en == "the same bytes in all 1 files whose hashes can be compared (2 shared)"
+    assert found.words.en == "the same bytes in the one file whose hash can be compared (2 shared)"
+    two = [*one, file("c", 1, "x")]
+    assert difference(two, snapshot_of(*two)).words.en.startswith("the same bytes in all 2 files whose hashes can be")
     assert (found.state, found.weights) == ("same", ())
 
 

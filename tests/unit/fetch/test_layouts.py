@@ -87,3 +87,24 @@ def test_unknown_layout() -> None:
         layouts.get("pile")
     assert (caught.value.name, caught.value.known) == ("pile", "dir, hf-cache, modelscope-cache")
     assert caught.value.exit_code is ExitCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside", "hub"),
+    [
+        ("models--o--n/snapshots/abc", "x", "huggingface"),
+        ("to", ".cache/huggingface/x", "huggingface"),
+        ("models/o--n/snapshots/master", "x", "modelscope"),
+        ("to", ".msc", "modelscope"),
+        ("home/.cache/modelscope/hub/models/o/n", "x", "modelscope"),
+        ("to", "x", None),
+        ("models--o--n/snapshots/abc", ".mdl", None),
+    ],
+)
+def test_whose_library_made_a_folder(tmp_path: Path, folder: str, inside: str, hub: str | None) -> None:
+    """A cache, an older one too, or what a library leaves in a folder; signs of two tell nothing."""
+    path = tmp_path / folder / inside
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert layouts.maker(tmp_path / folder, tmp_path / "home", {}) == hub
+    assert layouts.maker(Path("/"), tmp_path / "home", {}) is None

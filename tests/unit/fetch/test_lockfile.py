@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from fakes import git_sha1, sha256
-from internlm_setup.core.errors import SetupError
 from internlm_setup.core.files import CannotRead
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.lockfile import Lock, LockedHub, check_place, read, write
 from internlm_setup.fetch.model import RemoteFile
 from internlm_setup.fetch.source_errors import BadLock, NoLock, OtherLock
-from internlm_setup.fetch.transfer.errors import HostileListing
 
 LOCK = Lock(
     "chat",
@@ -75,49 +73,49 @@ def top(**fields: object) -> Edit:
 
 
 @pytest.mark.parametrize(
-    ("edit", "error"),
+    "edit",
     [
-        (top(schema=2), BadLock),
-        (top(model="../../x"), BadLock),
-        (top(model=7), BadLock),
-        (top(hubs=[]), BadLock),
-        (top(hubs={"hub": "x"}), BadLock),
-        (top(files=[]), BadLock),
-        (top(files=[1]), BadLock),
-        (hub(hub="../hubs"), BadLock),
-        (hub(hub="os.path"), BadLock),
-        (hub(repo=".."), BadLock),
-        (hub(repo="lab/.."), BadLock),
-        (hub(repo="https://x.test/lab/chat"), BadLock),
-        (hub(commit=7), BadLock),
-        (hub(revision=None), BadLock),
-        (hub(revision="../../../etc"), HostileListing),
-        (hub(revision="/etc"), HostileListing),
-        (hub(commit="..\\x"), HostileListing),
-        (file(path="../up"), HostileListing),
-        (file(path="/abs"), HostileListing),
-        (file(path=".internlm-setup/manifest.json"), HostileListing),
-        (file(path="模型.MD"), HostileListing),
-        (file(path=7), BadLock),
-        (file(size_bytes=None), BadLock),
-        (file(size_bytes=True), BadLock),
-        (file(size_bytes=-1), HostileListing),
-        (file(size_bytes=1 << 60), HostileListing),
-        (file(sha256=None), BadLock),
-        (file(sha256="A" * 64), BadLock),
-        (file(sha256="x"), BadLock),
-        (file(git_sha1="x"), HostileListing),
-        (file(git_sha1=[]), HostileListing),
-        (lambda lock: lock["files"][0].pop("sha256"), BadLock),
-        (lambda lock: lock["files"].append(lock["files"][0]), HostileListing),
+        top(schema=2),
+        top(model="../../x"),
+        top(model=7),
+        top(hubs=[]),
+        top(hubs={"hub": "x"}),
+        top(files=[]),
+        top(files=[1]),
+        hub(hub="../hubs"),
+        hub(hub="os.path"),
+        hub(repo=".."),
+        hub(repo="lab/.."),
+        hub(repo="https://x.test/lab/chat"),
+        hub(commit=7),
+        hub(revision=None),
+        hub(revision="../../../etc"),
+        hub(revision="/etc"),
+        hub(commit="..\\x"),
+        file(path="../up"),
+        file(path="/abs"),
+        file(path=".internlm-setup/manifest.json"),
+        file(path="模型.MD"),
+        file(path=7),
+        file(size_bytes=None),
+        file(size_bytes=True),
+        file(size_bytes=-1),
+        file(size_bytes=1 << 60),
+        file(sha256=None),
+        file(sha256="A" * 64),
+        file(sha256="x"),
+        file(git_sha1="x"),
+        file(git_sha1=[]),
+        lambda lock: lock["files"][0].pop("sha256"),
+        lambda lock: lock["files"].append(lock["files"][0]),
     ],
 )
-def test_hostile(path: Path, edit: Edit, error: type[SetupError]) -> None:
+def test_hostile(path: Path, edit: Edit) -> None:
     """A lock may come from anybody: nothing in it leads out of the folder, and each value is what it should be."""
     value = json.loads(path.read_text("utf-8"))
     edit(value)
     path.write_text(json.dumps(value), "utf-8")
-    with pytest.raises(error):
+    with pytest.raises(BadLock):
         read(path)
 
 
@@ -127,6 +125,28 @@ def test_something_else(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(BadLock):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "en", "zh"),
+    [
+        (top(schema=2), "version 2, and this program reads version 1", "格式版本是 2"),
+        (top(schema="x"), "its field `schema` is missing or wrong", "字段 `schema` 缺失或有误"),
+        (top(hubs=[]), "`hubs` is missing", "`hubs` 缺失"),
+        (file(path="../up"), "`../up`: it would land outside", "`../up`：它会落到"),
+        (lambda lock: lock["files"].append(lock["files"][0]), "`a/weights.bin`: it is listed twice", "列出了两次"),
+        (hub(repo=7), "`hubs[0].repo` is missing", "`hubs[0].repo` 缺失"),
+        (lambda lock: lock["files"][1].pop("sha256"), "`files[1].sha256` is missing", "`files[1].sha256` 缺失"),
+    ],
+)
+def test_what_is_wrong_is_named(path: Path, edit: Edit, en: str, zh: str) -> None:
+    """In either language, without a word of Python's."""
+    value = json.loads(path.read_text("utf-8"))
+    edit(value)
+    path.write_text(json.dumps(value), "utf-8")
+    with pytest.raises(BadLock) as caught:
+        read(path)
+    assert (en in caught.value.message(), zh in caught.value.message("zh")) == (True, True), caught.value.message()
 
 
 def test_where_a_lock_may_be_written(path: Path) -> None:

@@ -118,6 +118,34 @@ def test_what_is_not_looked_at(tmp_path: Path) -> None:
     assert looked(tmp_path, unproved) == []
 
 
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    """A link to a folder leads there; one to a folder around the place, to the destination or in a circle does not."""
+    right = put(tmp_path / "elsewhere" / "model" / "a.bin", DATA)
+    put(tmp_path / "to" / "a.bin", DATA)
+    put(tmp_path / "beside", DATA)
+    links = tmp_path / "links"
+    links.mkdir()
+    for name, target in {"model": right.parent, "again": right.parent, "up": tmp_path, "to": tmp_path / "to"}.items():
+        (links / name).symlink_to(target)
+    (right.parent / "circle").symlink_to(links)
+    assert [f.path for f in looked(links, content(DATA), tmp_path / "to")] == [right]
+    (tmp_path / "to").rename(tmp_path / "not-to")  # a destination that is not there yet
+    assert [f.path for f in looked(links, content(DATA), tmp_path / "to")] == [right]
+
+
+def test_who_owns_a_file_is_decided_where_it_lies(tmp_path: Path) -> None:
+    """A link makes nothing one's own, of a file or a folder; a shared folder inside one's own stays shared."""
+    share, cache, usb = (tmp_path / "home" / name for name in ("share", "cache", "usb"))
+    files = [put(at / "a.bin", DATA) for at in (share / "m", cache / "m", tmp_path / "foreign", usb)]
+    for at in (share, cache, tmp_path / "foreign"):
+        (usb / f"to-{at.name}").symlink_to(at)
+    (usb / "linked.bin").symlink_to(share / "m" / "a.bin")
+    order = [Place(usb), Place(cache), Place(share, shared=True)]
+    for given in (order, order[::-1], [*order, Place(tmp_path / "home")]):
+        found = search([content(DATA)], given, Path("/nowhere"))[content(DATA).key]
+        assert {f.path: f.shared for f in found} == dict(zip(files, (True, False, True, False), strict=True))
+
+
 def test_places_in_order(tmp_path: Path) -> None:
     """What was named comes first, then shared folders, the vendors' caches and earlier fetches that are there."""
     home = tmp_path / "home"

@@ -11,9 +11,10 @@ from fakes import sha256
 from internlm_setup.core.files import CannotWrite
 from internlm_setup.fetch.model import Location
 from internlm_setup.fetch.transfer.assembly import Assembly
+from internlm_setup.fetch.transfer.errors import NotATrace
 from internlm_setup.fetch.transfer.plan import Content, Source
 from internlm_setup.fetch.transfer.store import Store
-from internlm_setup.fetch.transfer.trace import tracing
+from internlm_setup.fetch.transfer.trace import check_place, tracing
 
 DATA = b"some bytes"
 
@@ -46,5 +47,19 @@ def test_none_asked_for() -> None:
 
 def test_it_cannot_be_written(tmp_path: Path) -> None:
     """Said before a byte moves."""
-    with pytest.raises(CannotWrite), tracing(tmp_path / "no" / "trace.jsonl"):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CannotWrite), tracing(tmp_path / "file" / "trace.jsonl"):
         pass
+
+
+@pytest.mark.parametrize("data", [b"precious\n", b"7\n", b'{"path": 1}\n', b"\xff", b"[" * 70_000, b"\n"])
+def test_what_is_no_trace_stays(tmp_path: Path, data: bytes) -> None:
+    """Only nothing and another trace are written over."""
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(NotATrace):
+        check_place(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"")
+    check_place(tmp_path / "file")
+    for path in (tmp_path, tmp_path / "file" / "trace"):
+        with pytest.raises(CannotWrite):
+            check_place(path)

@@ -66,6 +66,17 @@ class Court:
                     return right, liar
 
 
+def test_little_is_kept_of_what_differs(tmp_path: Path) -> None:
+    """A wrong byte here and there must not fill the memory with whole units."""
+    one, two = suppliers()
+    path = tmp_path / "whole"
+    path.write_bytes(with_flips(RIGHT, [UNIT_BYTES + 100, UNIT_BYTES + 9000]))
+    unit = Unit(UNIT_BYTES, 2 * UNIT_BYTES, one)
+    Trial.compare(unit, two, RIGHT[UNIT_BYTES : 2 * UNIT_BYTES], path)
+    assert unit.versions[two] == RIGHT[unit.start : unit.end]
+    assert (unit.start, unit.end) == (UNIT_BYTES, UNIT_BYTES + (12 << 10))
+
+
 def test_the_account() -> None:
     """Bytes are his who brought them first; what is thrown away is nobody's."""
     one, two = suppliers()

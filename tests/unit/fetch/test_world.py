@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from internlm_setup.core.settings import hub_defaults, resolve_settings
 from internlm_setup.fetch import hubs
 from internlm_setup.fetch.catalog import Wanted
 from internlm_setup.fetch.errors import NotAtHub, UnknownHub
+from internlm_setup.fetch.transfer import events
 from internlm_setup.fetch.world import World, make_world, questions
 
 HUBS = Path(__file__).parents[3] / "configs" / "hubs.yaml"
@@ -49,8 +51,24 @@ def test_a_model_that_auto_would_not_find(world: World) -> None:
 
 
 def test_hubs_without_the_model_are_left_out(world: World) -> None:
-    """A named hub that has not got it is passed over while another has."""
-    assert [hub for hub, *_ in asked(world, "prover", "alpha", "beta")] == ["beta"]
+    """A named hub that has not got it is passed over while another has, which is said."""
+    told: list[events.Event] = []
+    found = questions(world.catalog.want("prover"), world, ["alpha", "beta"], None, tell=told.append)
+    assert [q.hub.id for q in found] == ["beta"]
+    (noted,) = told
+    assert isinstance(noted, events.Noted)
+    assert (noted.text.en, noted.warning) == ("`prover` is not published at Alpha", True)
+
+
+def test_an_endpoint_that_auto_does_not_ask(world: World) -> None:
+    """It is said that it is not used; one of a hub that is asked needs no words."""
+    told: list[events.Event] = []
+    for hub in ("alpha", "openxlab"):
+        near = replace(world, nearer=((hub, "http://127.0.0.1:9"),))
+        questions(world.catalog.want("chat"), near, (), None, tell=told.append)
+    (noted,) = told
+    assert isinstance(noted, events.Noted)
+    assert "`--source openxlab` would ask it" in noted.text.en
 
 
 def test_not_at_that_hub(world: World) -> None:
@@ -75,6 +93,13 @@ def test_unknown_hub(world: World) -> None:
         asked(world, "chat", "alpha", "gamma")
     assert caught.value.name == "gamma"
     assert caught.value.known == "huggingface, modelscope, openxlab, alpha, beta"
+
+
+def test_a_command_outside_the_catalogue(world: World) -> None:
+    """It names the whole repository, and the hub where Hugging Face is not meant."""
+    again = [q.instead for q in questions(world.catalog.want("who/what"), world, (), None)]
+    again += [q.instead for q in questions(world.catalog.want("who/what", ["beta"]), world, ["beta"], None)]
+    assert again == ["internlm-setup fetch who/what", "internlm-setup fetch who/what --source beta"]
 
 
 def test_hubs_outside_the_catalogue(world: World) -> None:

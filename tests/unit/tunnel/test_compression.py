@@ -153,7 +153,7 @@ def test_a_guess_that_was_wrong(rate: float, ratio: float) -> None:
     line.run(30)
     assert line.decision.guessed
     line.wanted = 1e12
-    line.run(SOON_S)
+    line.run(2 * SOON_S)
     assert line.history == [False]
     line.run(20)
     assert line.history == [False]
@@ -166,6 +166,14 @@ def test_a_far_line_that_is_fast() -> None:
     assert line.history == []
     line.run(2)
     assert line.history == [False]
+
+
+def test_the_first_bytes_of_a_packet() -> None:
+    """They are not known to shrink before the rest is here, and say nothing about a guess."""
+    decision = Compression(0.0, Traffic(), on=True)
+    assert decision.look(0.1, Traffic(received_bytes=30_000), lambda: 0.1)
+    assert decision.look(0.2, Traffic(received_bytes=400_000, saved_bytes=900_000), lambda: 0.1)
+    assert not Compression(0.0, Traffic(), on=True).look(0.1, Traffic(received_bytes=600_000), lambda: 0.1)
 
 
 def test_an_idle_line_is_looked_at_rarely() -> None:

@@ -10,7 +10,7 @@ import typer
 from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
-from internlm_setup.cli.session import Session
+from internlm_setup.cli.session import Session, expanded
 from internlm_setup.core.text import Text, human_size, printable
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _found(session: Session, folder: str | None) -> list[Leftover]:
     if folder is None:
         environments, tunnel_logs = side_environments(state), tunnels.logs(state)
         return [*partials(history.folders(state)), *environments, *logs(session.paths), *tunnel_logs]
-    path = Path(folder)
+    path = expanded(Path(folder))
     path = (path if path.exists() else history.find(state, folder) or path).absolute()
     with reading(path):
         path.stat()

@@ -11,7 +11,7 @@ from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.fetched import show_plan, show_result
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
-from internlm_setup.cli.session import Session
+from internlm_setup.cli.session import Session, expanded
 from internlm_setup.core.text import Text
 
 EXAMPLES = (
@@ -23,6 +23,11 @@ EXAMPLES = (
 _NO_MODEL = Text(
     en="`MODEL` is missing, and no `--lock FILE` says what to fetch",
     zh="缺少参数 `MODEL`，也没有 `--lock FILE` 说明要下载什么",
+)
+
+_NOT_ASKED = Text(
+    en="`--endpoint` names a server of {hub}, but `--source {asked}` does not ask {hub}",
+    zh="`--endpoint` 给出的是 {hub} 的服务器，但 `--source {asked}` 不查询 {hub}",
 )
 
 
@@ -220,20 +225,22 @@ def fetch(
         revision=revision,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
-        to=to,
+        to=to and expanded(to),
         layout=layout,
         jobs=settings.jobs,
         most_jobs=settings.most_jobs,
         limit_rate_bytes_per_s=settings.limit_rate_bytes_per_s,
         force=force,
         engine=engine,
-        lock=lock,
-        reuse=tuple(folder.expanduser() for folder in reuse or ()),
+        lock=lock and expanded(lock),
+        reuse=tuple(map(expanded, reuse or ())),
         copy=copy,
-        trace=trace,
+        trace=trace and expanded(trace),
     )
     hubs = [hub.id for hub in hub_defaults(shipped_configs() / "hubs.yaml")]
     nearer = [parse_endpoint(one, hubs) for one in endpoint or ()]
+    for hub in (hub for hub, _ in nearer if settings.sources and hub not in settings.sources):
+        raise WrongCommandLine(problem=_NOT_ASKED.fill(hub=hub, asked=settings.source), command="internlm-setup fetch")
     with session.progress() as listener:
         env = proxied(session.env, proxy)
         world = make_world(env, session.home, Path.cwd(), session.paths, settings, nearer)

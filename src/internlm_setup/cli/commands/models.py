@@ -12,6 +12,8 @@ from internlm_setup.cli.language import say
 from internlm_setup.cli.session import Session
 from internlm_setup.core.text import Text
 
+_OUTSIDE = Text(en="outside the catalogue", zh="目录之外")
+
 
 def register(app: typer.Typer) -> None:
     """Add the noun and its verbs."""
@@ -78,13 +80,20 @@ def show(
     """Print what is known, then what each hub answers."""
     session = Session.of(ctx)
     from internlm_setup.cli.hubs import COLUMNS, row
+    from internlm_setup.fetch.catalog import Model
     from internlm_setup.fetch.choice import standings
+    from internlm_setup.fetch.errors import UnknownModel
     from internlm_setup.fetch.world import make_world
 
     with session.progress() as listener:
-        world = make_world(session.env, session.home, Path.cwd(), session.paths, session.settings())
-        known = world.catalog.find(model)
-        found = standings(known, world, listener, ask_hubs=not offline)
+        settings = session.settings()
+        world = make_world(session.env, session.home, Path.cwd(), session.paths, settings)
+        wanted = world.catalog.want(model, settings.sources or None)
+        try:
+            known = world.catalog.find(model)
+        except UnknownModel:
+            known = Model(wanted.typed, "", _OUTSIDE, wanted.ids, {}, (), {}, "")
+        found = standings(wanted, world, listener, sources=settings.sources, ask_hubs=not offline)
     session.output.result(
         {
             "name": known.name,

@@ -11,7 +11,7 @@ from internlm_setup.cli.errors import WrongCommandLine
 from internlm_setup.cli.help import add_command
 from internlm_setup.cli.language import say
 from internlm_setup.cli.proofs import described
-from internlm_setup.cli.session import Session
+from internlm_setup.cli.session import Session, expanded
 from internlm_setup.core.text import Text, human_size, printable
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def verify(
         raise WrongCommandLine(problem=_SOURCE_ALONE, command="internlm-setup verify")
     from internlm_setup.fetch import check, history
 
-    path = Path(folder)
+    path = expanded(Path(folder))
     path = (path if path.exists() else history.find(session.paths.state, folder) or path).absolute()
     with session.progress() as listener:
         if as_model is None:
@@ -127,8 +127,9 @@ def _check_as(session: Session, path: Path, as_model: str, source: str | None, l
 
     settings = session.settings(source=source)
     model, revision = split_revision(as_model)
-    world, sources = _world(session, settings), settings.sources
-    return verify_as(path, model, world, revision=revision, sources=sources, tell=listener)
+    world, usual = _world(session, settings), settings.sources
+    sources = () if source is None else usual
+    return verify_as(path, model, world, revision=revision, sources=sources, usual=usual, tell=listener)
 
 
 def _mend(session: Session, report: Report, listener: Listener) -> Repair:

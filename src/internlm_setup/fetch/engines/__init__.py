@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from internlm_setup.core import registry
@@ -36,6 +35,7 @@ from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.options import Outcome
 from internlm_setup.fetch.transfer.plan import Content, Source, content_key
 from internlm_setup.fetch.transfer.store import Store
+from internlm_setup.fetch.transfer.trace import Tracer
 
 _ITS_OWN = Text(
     en="{hub} hands out {n} {noun} to its own downloader alone, first `{path}`: that one is used, as with "
@@ -60,7 +60,7 @@ class Work:
         tell: Told what happens, one event at a time.
         finished: Given the record of each file, before the file gets its final name.
         most_jobs: What `jobs` may grow to where that helps; not at all when it is not above them.
-        trace: Where to write a line for each piece, or None.
+        trace: Told each piece when it is over, or None.
     """
 
     hub: Hub
@@ -74,7 +74,7 @@ class Work:
     tell: events.Listener
     finished: Callable[[Entry], None]
     most_jobs: int = 0
-    trace: Path | None = None
+    trace: Tracer | None = None
 
 
 class Engine(Protocol):

@@ -32,19 +32,17 @@ class Native:
         """See `transfer.pool.transfer`."""
         from internlm_setup.fetch.transfer.http import Fetcher  # a run with nothing to do needs neither
         from internlm_setup.fetch.transfer.pool import transfer
-        from internlm_setup.fetch.transfer.trace import tracing
 
-        with tracing(work.trace) as trace:
-            options = Options(
-                jobs=work.jobs,
-                limit=RateLimit(work.limit_rate_bytes_per_s, work.clock),
-                clock=work.clock,
-                tell=work.tell,
-                finished=work.finished,
-                most_jobs=work.most_jobs if work.limit_rate_bytes_per_s is None else work.jobs,
-                trace=trace,
-            )
-            return transfer(work.contents, work.store, Fetcher(work.network), options)
+        options = Options(
+            jobs=work.jobs,
+            limit=RateLimit(work.limit_rate_bytes_per_s, work.clock),
+            clock=work.clock,
+            tell=work.tell,
+            finished=work.finished,
+            most_jobs=work.most_jobs if work.limit_rate_bytes_per_s is None else work.jobs,
+            trace=work.trace,
+        )
+        return transfer(work.contents, work.store, Fetcher(work.network), options)
 
 
 ENGINE = Native

@@ -36,6 +36,7 @@ VENDOR_PATIENCE_S = 300.0
 A_YEAR_S = 365 * 24 * 3600
 REPOSITORY_MISSING = 10010205001
 TOKEN_WRONG = 10010103009
+_HAS = Text(en=" (it has: {names})", zh="（现有：{names}）")
 
 
 class ModelScope:
@@ -105,7 +106,7 @@ class ModelScope:
         names = [str(one.get("Revision")) for one in named]
         if revision in names:
             return errors.RepositoryEmpty(TITLE, repo)
-        shown = f" ({', '.join(names[:8])})" if names else ""
+        shown = _HAS.fill(names=", ".join(names[:8])) if names else Text(en="", zh="")
         return errors.RevisionMissing(TITLE, repo, revision, self.default_revision, shown)
 
     def _ask(self, asking: Asking, repo: str, path: str) -> Any:

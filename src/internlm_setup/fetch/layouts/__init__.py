@@ -67,6 +67,11 @@ class Layout(Protocol):
         ...
 
     @staticmethod
+    def made(folder: Path) -> bool:
+        """Say whether a folder lies as its hub's library lays it, or holds what that library keeps for itself."""
+        ...
+
+    @staticmethod
     def owns(link: Path, folder: Path) -> bool:
         """Say whether a link in the folder is this layout's own way of keeping a file of it."""
         ...
@@ -128,6 +133,18 @@ def pin(snapshot: Snapshot) -> str:
 def owns(link: Path, folder: Path) -> bool:
     """Say whether a link in a folder is the way in which its layout keeps a file."""
     return any(layout.owns(link, folder) for layout in known().values())
+
+
+def maker(folder: Path, home: Path, env: Mapping[str, str]) -> str | None:
+    """Return the hub whose library made a folder, or would find it in its cache; None where not just one is likely."""
+    real = folder.resolve()
+
+    def likely(layout: type[Layout]) -> bool:
+        cache = layout.cache(home, env)
+        return layout.made(real) or (cache is not None and cache.resolve() in real.parents)
+
+    found = [layout.hub for layout in known().values() if layout.hub and likely(layout)]
+    return found[0] if len(found) == 1 else None
 
 
 def settle(folder: Path, made: Manifest, revision: str | None = None) -> None:

@@ -30,6 +30,11 @@ class Dir:
         return None
 
     @staticmethod
+    def made(folder: Path) -> bool:  # noqa: ARG004
+        """See `Layout.made`."""
+        return False
+
+    @staticmethod
     def owns(link: Path, folder: Path) -> bool:  # noqa: ARG004
         """See `Layout.owns`."""
         return False

@@ -49,6 +49,11 @@ class HuggingFaceCache:
         return home / path[2:] if path.startswith("~/") else Path(path)
 
     @staticmethod
+    def made(folder: Path) -> bool:
+        """See `Layout.made`."""
+        return _is_snapshot(folder) or (folder / ".cache" / "huggingface").is_dir()
+
+    @staticmethod
     def owns(link: Path, folder: Path) -> bool:
         """See `Layout.owns`: links into the repository's own blobs, of a folder that we made."""
         ours = _is_snapshot(folder) and (folder / STATE_FOLDER / "manifest.json").is_file()

@@ -38,6 +38,12 @@ class ModelScopeCache:
         return Path(env.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope")
 
     @staticmethod
+    def made(folder: Path) -> bool:
+        """See `Layout.made`."""
+        in_cache = folder.parts[-4:-3] == ("models",) and folder.parent.name == "snapshots"
+        return in_cache or any((folder / name).is_file() for name in (".msc", ".mdl"))
+
+    @staticmethod
     def owns(link: Path, folder: Path) -> bool:  # noqa: ARG004
         """See `Layout.owns`."""
         return False

@@ -14,6 +14,7 @@ from internlm_setup.core.errors import SetupError, SeveralErrors, UnavailableErr
 from internlm_setup.core.parallel import within
 from internlm_setup.core.text import Text
 from internlm_setup.fetch import history
+from internlm_setup.fetch.compare import is_weights
 from internlm_setup.fetch.errors import HubUnreachable
 from internlm_setup.fetch.reuse.places import places
 from internlm_setup.fetch.reuse.search import PATIENCE_S
@@ -70,13 +71,13 @@ def offered(model: str, sources: Sequence[str], asked: Sequence[Path], world: Wo
 
 
 def _known_folder(name: str, repos: Iterable[str], asked: Sequence[Path], world: World) -> Path | None:
-    """Return the folder of an earlier fetch of this name, else the first one that is called so where models lie."""
+    """Return the folder of an earlier fetch of this name, else the first that was asked for or is called so."""
     fetched = history.find(world.state, name)
     if fetched is not None and _holds_files(fetched):
         return fetched
     named = [pattern for repo in dict.fromkeys(repos) for pattern in _patterns(repo)]
     for place in places(asked, world.local_models, world.state, world.home, world.env):
-        if place.folder in asked and _holds_files(place.folder):
+        if place.folder in asked and _holds_a_model(place.folder):
             return place.folder
         try:
             folder = within(PATIENCE_S, partial(_called_so, place.folder, named))
@@ -104,3 +105,9 @@ def _called_so(top: Path, patterns: Sequence[str]) -> Path | None:
 
 def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(path.is_file() for path in folder.iterdir())
+
+
+def _holds_a_model(folder: Path) -> bool:
+    """Say whether any model lies in a folder itself; which one it is, nothing tells."""
+    files = (path for path in folder.iterdir() if path.is_file())
+    return any(path.name == "config.json" or is_weights(path.name) for path in files)

@@ -38,7 +38,7 @@ class Found:
         path: Where it is, all links followed.
         name: What it is called there, before that.
         size_bytes: Its length.
-        shared: Whether it belongs to everybody on the machine.
+        shared: Whether it may belong to somebody else too: it is in a shared place, or a link led out of all places.
         claims: Hashes that its place says it has; empty when it says none.
     """
 
@@ -66,10 +66,10 @@ def search(
     wanted = [c for c in contents if c.has_hash and c.size_bytes is not None]
     if not wanted:
         return {}
-    sizes, found = frozenset(c.size_bytes or 0 for c in wanted), dict[Path, Found]()
-    for place in places:
+    sizes, found, known = frozenset(c.size_bytes or 0 for c in wanted), dict[Path, Found](), tuple(places)
+    for place in known:
         try:
-            for one in within(PATIENCE_S, partial(_of_size, place, sizes, leave_out)):
+            for one in within(PATIENCE_S, partial(_of_size, place, sizes, leave_out, known)):
                 found.setdefault(one.path, one)
         except TimeoutError:
             tell(events.Noted(_LATE.fill(folder=place.folder, seconds=PATIENCE_S), warning=True))
@@ -89,7 +89,9 @@ def _likely(content: Content, files: Sequence[Found]) -> tuple[Found, ...]:
     return tuple(able[:MOST_CANDIDATES])
 
 
-def _of_size(place: Place, sizes: Collection[int], leave_out: Path) -> list[Found]:
+def _of_size(place: Place, sizes: Collection[int], leave_out: Path, places: Sequence[Place]) -> list[Found]:
+    own = [one.folder.resolve() for one in places if not one.shared]
+    common = [one.folder.resolve() for one in places if one.shared]
     found = []
     for folder, name, claims in islice(_walk(place.folder, leave_out), MOST_FILES):
         with suppress(OSError):
@@ -98,19 +100,24 @@ def _of_size(place: Place, sizes: Collection[int], leave_out: Path) -> list[Foun
             if stat.S_ISREG(about.st_mode) and about.st_size in sizes:
                 real = path.resolve()
                 blob = frozenset({real.name} if _BLOB.fullmatch(real.name) else ())
-                found.append(Found(real, name, about.st_size, place.shared, claims | blob))
+                shared = any(map(real.is_relative_to, common)) or not any(map(real.is_relative_to, own))
+                found.append(Found(real, name, about.st_size, shared, claims | blob))
     return found
 
 
 def _walk(top: Path, leave_out: Path) -> Iterator[tuple[Path, str, frozenset[str]]]:
-    """Yield the folder and the name of each file, with the hashes that a record of ours has of it."""
+    """Yield the folder and the name of each file, with the hashes that a record of ours has of it.
+
+    Linked folders are entered, each folder once, but never those around the first one.
+    """
     recorded: dict[str, Entry] = {}
-    owner = top
-    for here, folders, files in os.walk(top):
+    owner, seen = top, {_identity(folder) for folder in (leave_out, *top.resolve().parents)}
+    for here, folders, files in os.walk(top, followlinks=True):
         folder = Path(here)
-        if folder == leave_out:
+        if (identity := _identity(folder)) in seen:
             folders.clear()
             continue
+        seen.add(identity)
         if STATE_FOLDER in folders:
             recorded, owner = _recorded(folder), folder
         folders[:] = [f for f in folders if f not in {STATE_FOLDER, ".git", ".locks"}]
@@ -119,6 +126,15 @@ def _walk(top: Path, leave_out: Path) -> Iterator[tuple[Path, str, frozenset[str
             entry = None if inside is None else recorded.get((inside / name).as_posix())
             if not name.endswith((".incomplete", ".lock", ".part")):
                 yield folder, name, _claims(entry, owner)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from every other, however it was reached; None where it is not there."""
+    try:
+        about = folder.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _claims(entry: Entry | None, folder: Path) -> frozenset[str]:

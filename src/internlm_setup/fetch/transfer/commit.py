@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from internlm_setup.fetch.model import Proof
+from internlm_setup.fetch.model import LOCK, Proof
 from internlm_setup.fetch.transfer import prefixes
-from internlm_setup.fetch.transfer.errors import HashMismatch
+from internlm_setup.fetch.transfer.errors import HashMismatch, NotAsLocked
 from internlm_setup.fetch.transfer.manifest import Entry
 from internlm_setup.fetch.transfer.plan import Content
 from internlm_setup.fetch.transfer.store import Store
@@ -18,13 +18,13 @@ def proof_of(content: Content, digest: Digest, hub: str) -> Proof:
     """Compare what came with what was published and say what proves it.
 
     Raises:
-        HashMismatch: The bytes that `hub` sent are not the published ones.
+        HashMismatch: The bytes that `hub` sent are not the published ones; `NotAsLocked` where a lock says which.
     """
     good, proof = judge(digest, content.sha256, content.git_sha1)
     if good:
         return proof
     by_sha256 = content.sha256 is not None
-    raise HashMismatch(
+    raise (NotAsLocked if content.published_by == LOCK else HashMismatch)(
         path=content.paths[0],
         hub=hub,
         kind="sha256" if by_sha256 else "git-sha1",

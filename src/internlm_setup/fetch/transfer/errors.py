@@ -56,6 +56,21 @@ class HashMismatch(CorruptError):
 
 
 @dataclass(eq=False)
+class NotAsLocked(HashMismatch):
+    """A file came whole, and its bytes are not those that a lock file names. It was fetched twice."""
+
+    code = "fetch.not-as-locked"
+    text = Text(
+        en="`{path}` from {hub} is not as it was locked: {kind} is {actual}, the lock file says {expected}",
+        zh="来自 {hub} 的 `{path}` 与锁文件不符：{kind} 为 {actual}，锁文件中是 {expected}",
+    )
+    hint = Text(
+        en="nothing was put in its place; use another `--source`, or get the lock file again from where it came",
+        zh="没有写入该文件；请换一个 `--source`，或从原处重新获取锁文件",
+    )
+
+
+@dataclass(eq=False)
 class SizeMismatch(CorruptError):
     """A server's length of a file is not the listed one."""
 
@@ -147,6 +162,21 @@ class ChangedMeanwhile(WriteError):
         zh="`{path}` 在下载期间被其他程序更改或删除",
     )
     hint = Text(en="run the same command again: it checks the file", zh="请重新运行同一条命令，会重新核对该文件")
+    path: str
+
+
+@dataclass(eq=False)
+class NotATrace(WriteError):
+    """The file to write the trace into holds something else."""
+
+    code = "fetch.not-a-trace"
+    text = Text(
+        en="`{path}` holds something else than a trace, and is not replaced",
+        zh="`{path}` 的内容不是 `--trace` 的记录，不会被覆盖",
+    )
+    hint = Text(
+        en="give `--trace` another name, or move that file away", zh="请给 `--trace` 换一个文件名，或移走该文件"
+    )
     path: str
 
 

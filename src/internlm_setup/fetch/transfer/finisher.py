@@ -15,7 +15,7 @@ from internlm_setup.fetch.transfer.options import Options
 from internlm_setup.fetch.transfer.store import Partial
 from internlm_setup.fetch.transfer.verify import FileHasher, WrongPiece
 
-_CORRUPT = Text(en="it is corrupt, its hash is not the published one", zh="文件已损坏，哈希值与公布的不同")
+_CORRUPT = Text(en="its hash is not the expected one", zh="哈希值与应有的不同")
 
 
 @dataclass(frozen=True, slots=True)

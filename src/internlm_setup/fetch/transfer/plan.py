@@ -61,7 +61,7 @@ class Content:
         etag: The server's tag, where no hash is published.
         paths: Where they go, at least one.
         sources: Where they come from, best first, at least one for a transfer.
-        published_by: Whose hash it is.
+        published_by: Whose hash it is: a hub's, or `LOCK`.
     """
 
     key: str
@@ -102,7 +102,8 @@ def check_listing(hub: str, files: Sequence[RemoteFile]) -> None:
         why = _path_fault(file.path) or _value_fault(file)
         folded = _fold(file.path)
         if why is None and folded in seen:
-            why = _COLLIDES.fill(other=_printable(seen[folded]))
+            same = seen[folded] == file.path
+            why = _TWICE if same else _COLLIDES.fill(other=_printable(seen[folded]))
         if why is not None:
             raise HostileListing(hub, _printable(file.path), why)
         seen[folded] = file.path
@@ -116,6 +117,7 @@ def check_listing(hub: str, files: Sequence[RemoteFile]) -> None:
 
 _TOO_MANY = Text(en="a model repository does not have that many files", zh="模型仓库不会有这么多文件")
 _COLLIDES = Text(en="it differs from `{other}` by letter case only", zh="它与 `{other}` 只有大小写不同")
+_TWICE = Text(en="it is listed twice", zh="它被列出了两次")
 _FILE_AND_FOLDER = Text(en="it is both a file and a folder", zh="它既是文件又是文件夹")
 _TOO_LARGE = Text(en="its size is absurd", zh="大小不合理")
 _NOT_RELATIVE = Text(en="it would land outside the model's folder", zh="它会落到模型文件夹之外")

@@ -9,10 +9,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from internlm_setup.core.files import writing
+from internlm_setup.core.files import check_writable, writing
+from internlm_setup.fetch.transfer.errors import NotATrace
 from internlm_setup.fetch.transfer.piece import Piece
 
 Tracer = Callable[[Piece], None]
+_LONGEST_LINE_BYTES = 1 << 16
+
+
+def check_place(path: Path) -> None:
+    """Say before a fetch whether its trace may be written: over nothing, or over another trace.
+
+    Raises:
+        NotATrace: Something else is there.
+        CannotWrite: The system refuses.
+    """
+    with writing(path):
+        if path.is_file():
+            with path.open("r+b") as file:
+                first = file.readline(_LONGEST_LINE_BYTES)
+            if first and not _is_line(first):
+                raise NotATrace(str(path))
+        elif path.is_dir() or not path.exists():  # a pipe or a terminal takes anything
+            check_writable(path)
+
+
+def _is_line(data: bytes) -> bool:
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and {"path", "piece", "source"} <= told.keys()
 
 
 @contextmanager
@@ -30,6 +57,7 @@ def tracing(path: Path | None) -> Iterator[Tracer | None]:
         return
     begun_s, lock = time.monotonic(), threading.Lock()
     with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w", encoding="utf-8")
 
     def note(piece: Piece) -> None:

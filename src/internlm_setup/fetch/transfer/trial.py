@@ -17,6 +17,7 @@ from internlm_setup.fetch.transfer.sources import Supplier
 from internlm_setup.fetch.transfer.spans import Span, Spans
 
 UNIT_BYTES = 4 << 20
+_STEP_BYTES = 4 << 10
 MOST_OUT = 4  # what is asked for behind a difference was asked for in vain
 
 Sender = Supplier | None  # None: it was here before this run
@@ -118,12 +119,16 @@ class Trial:
 
     @staticmethod
     def compare(unit: Unit, asked: Supplier, said: bytes | bytearray, path: Path) -> None:
-        """Keep both versions of a unit where they differ."""
+        """Keep both versions of what differs in a unit, which is little of it: there may be many such units."""
         with reading(path), path.open("rb", buffering=0) as file:
             file.seek(unit.start)
             here = file.read(unit.end - unit.start)
-        if here != said:
-            unit.versions = {unit.sender: here, asked: bytes(said)}
+        steps = range(0, len(here), _STEP_BYTES)
+        differing = [at for at in steps if here[at : at + _STEP_BYTES] != said[at : at + _STEP_BYTES]]
+        if differing:
+            a, b = differing[0], min(differing[-1] + _STEP_BYTES, len(here))
+            unit.start, unit.end = unit.start + a, unit.start + b
+            unit.versions = {unit.sender: here[a:b], asked: bytes(said[a:b])}
 
     def decide(self, write: Callable[[int, bytes], None], is_right: Callable[[], bool]) -> tuple[bool, Sender]:
         """Suppose of each accused that he alone lies: put the others' bytes in place and look whether that is right.
