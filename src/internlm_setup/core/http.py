@@ -20,9 +20,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from internlm_setup.core import socks
 from internlm_setup.core.connections import ANSWER_PATIENCE_S, patient_pools
-from internlm_setup.core.errors import ConfigError
+from internlm_setup.core.proxies import BadProxy
 from internlm_setup.core.reach import CONNECT_PATIENCE_S, Unreachable, diagnose, unreachable
-from internlm_setup.core.text import Text, without_password
+from internlm_setup.core.text import without_password
 from internlm_setup.core.trust import TRUST_VARIABLES, lent, trust
 
 if TYPE_CHECKING:
@@ -32,34 +32,9 @@ MOST_KEPT = 256  # connections to one origin, more than anybody opens
 WHOLE_PATIENCE = 12  # times the patience for a byte, for a whole small answer
 
 
-@dataclass(eq=False)
-class BadProxy(ConfigError):
-    """A proxy that was named cannot be used."""
-
-    code = "core.bad-proxy"
-    text = Text(
-        en="the proxy `{proxy}` cannot be used: it is not an address of an http, https, socks4 or socks5 proxy",
-        zh="代理 `{proxy}` 无法使用：它不是 http、https、socks4 或 socks5 代理的地址",
-    )
-    hint = Text(
-        en="correct `--proxy` or HTTPS_PROXY, as in `http://proxy.example:3128`, or: `unset HTTPS_PROXY ALL_PROXY`",
-        zh="请更正 `--proxy` 或 HTTPS_PROXY，形如 `http://proxy.example:3128`，或执行：`unset HTTPS_PROXY ALL_PROXY`",
-    )
-    proxy: str
-
-
 def user_agent() -> str:
     """Return how we present ourselves: name, version, Python."""
     return f"internlm-setup/{version('internlm-setup')} python/{platform.python_version()}"
-
-
-def proxied(env: Mapping[str, str], proxy: str | None) -> Mapping[str, str]:
-    """Return an environment in which a proxy is used for everything that NO_PROXY does not name; None changes nothing.
-
-    It holds for every client that is given the environment, the vendors' own too.
-    """
-    names = ("http_proxy", "https_proxy", "all_proxy")
-    return env if proxy is None else {**env, **dict.fromkeys((*names, *map(str.upper, names)), proxy)}
 
 
 def origin_of(url: str) -> str:

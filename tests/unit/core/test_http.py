@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from internlm_setup.core.errors import ExitCode
-from internlm_setup.core.http import BadProxy, Network, origin_of, proxied, user_agent
+from internlm_setup.core.http import Network, origin_of, user_agent
+from internlm_setup.core.proxies import BadProxy, proxied
 from internlm_setup.core.reach import Unreachable
 from internlm_setup.core.trust import BadTrustFile
 from servers.rude import KEPT, closed_port, listening, own_certificate

@@ -209,8 +209,8 @@ def fetch(
 ) -> None:
     """Build the request, run it under the progress display, say how it ended."""
     session = Session.of(ctx)
-    from internlm_setup.core.http import proxied
     from internlm_setup.core.paths import shipped_configs
+    from internlm_setup.core.proxies import proxied
     from internlm_setup.core.setting_rules import parse_endpoint
     from internlm_setup.core.settings import hub_defaults
     from internlm_setup.fetch import service

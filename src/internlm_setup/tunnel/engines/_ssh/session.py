@@ -236,7 +236,7 @@ class SshSession:
         self._incoming.put(None)
         self._owed.put(None)
 
-    def _handlers(self) -> dict[int, Callable[[Any], None]]:
+    def _handlers(self) -> dict[int, Callable[[Any], object]]:
         """What is done with each kind of message."""
 
         def to_stream(act: Callable[[Stream, Any], object]) -> Callable[[Any], None]:
@@ -246,10 +246,8 @@ class SshSession:
 
             return handle
 
-        def of_no_use(_: Any) -> None:
-            pass
-
-        return dict.fromkeys((messages.EXTENDED_DATA, messages.REQUEST, messages.SUCCESS), of_no_use) | {
+        of_no_use = (messages.EXTENDED_DATA, messages.REQUEST, messages.SUCCESS)
+        return dict.fromkeys(of_no_use, bool) | {
             messages.GLOBAL_REQUEST: self._asked,
             messages.REQUEST_SUCCESS: partial(self._answered, True),
             messages.REQUEST_FAILURE: partial(self._answered, False),
